@@ -1,0 +1,61 @@
+// The configuration after parsing, defaults applied, paths expanded: what the rest of the program works with.
+// All durations are milliseconds; 0 turns off what the original turns off with 0.
+
+export interface Config {
+  /** Where it was read from; absent for a configuration built from command-line URLs. */
+  readonly file?: string | undefined
+  readonly addr: string
+  readonly exec: string
+  readonly logging: LoggingConfig
+  readonly databases: readonly DatabaseConfig[]
+}
+
+export interface LoggingConfig {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly type: 'text' | 'json'
+  readonly stderr: boolean
+}
+
+export interface DatabaseConfig {
+  /** Absolute. */
+  readonly path: string
+  readonly metaPath?: string | undefined
+  readonly monitorIntervalMs: number
+  readonly checkpointIntervalMs: number
+  readonly minCheckpointPageCount: number
+  readonly maxCheckpointPageCount: number
+  readonly replicas: readonly ReplicaConfig[]
+}
+
+interface ReplicaConfigBase {
+  readonly name: string
+  readonly syncIntervalMs: number
+  readonly snapshotIntervalMs: number
+  readonly retentionMs: number
+  readonly retentionCheckIntervalMs: number
+  readonly validationIntervalMs: number
+}
+
+export interface FileReplicaConfig extends ReplicaConfigBase {
+  readonly type: 'file'
+  /** Absolute directory. */
+  readonly path: string
+}
+
+export interface S3ReplicaConfig extends ReplicaConfigBase {
+  readonly type: 's3'
+  readonly bucket: string
+  /** Key prefix without leading or trailing slash; empty for the bucket's root. */
+  readonly path: string
+  /** Empty: derived from the endpoint's host, else looked up. */
+  readonly region: string
+  /** Empty: AWS. */
+  readonly endpoint: string
+  readonly forcePathStyle: boolean
+  readonly skipVerify: boolean
+  /** Empty with an empty secret: the AWS SDK's default chain. */
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export type ReplicaConfig = FileReplicaConfig | S3ReplicaConfig

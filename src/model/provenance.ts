@@ -1,0 +1,77 @@
+// What an object of ours stands for: the state of the source that a restore up to it gives, and when that was seen. It
+// travels behind the LZ4 frame of the object (codec/trailer), where other readers of the layout ignore it.
+
+/** Where in the source's WAL a reader stands, always just behind a commit. See sqlite/wal-scan. */
+export interface WalCursor {
+  readonly salt1: number
+  readonly salt2: number
+  /** Frames of this WAL cycle that are behind the cursor. */
+  readonly frames: number
+  /** The cumulative checksum after those frames, two unsigned 32-bit words. */
+  readonly checksum1: number
+  readonly checksum2: number
+  /** The wal-index's change counter that belongs to this commit; unsigned 32 bits. */
+  readonly iChange: number
+}
+
+/** Identity and times of a database file that had no WAL when it was read. Nanoseconds as decimal text. */
+export interface FileStamp {
+  readonly ino: string
+  readonly size: number
+  readonly mtimeNs: string
+  readonly ctimeNs: string
+}
+
+export interface Provenance {
+  readonly version: 1
+  /** Name and version of the program that wrote the object. */
+  readonly program: string
+  /** Identifies one writer (one replica of one running daemon): random hex. */
+  readonly writer: string
+  readonly kind: 'snapshot' | 'segment'
+  readonly pageSize: number
+  /** Size of the database in pages at the state that the object stands for. */
+  readonly pageCount: number
+  /** When the newest commit in it was observed: milliseconds since 1970, the daemon's clock. */
+  readonly observedAtMs: number
+  /** The source's state: a place in its WAL, or a file that had none. */
+  readonly source: { readonly cursor: WalCursor } | { readonly stamp: FileStamp }
+}
+
+export function encodeProvenance(provenance: Provenance): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(provenance))
+}
+
+/** Undefined when the bytes are not provenance that this version understands; never throws. */
+export function parseProvenance(bytes: Uint8Array): Provenance | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return undefined
+  }
+  return isProvenance(value) ? value : undefined
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+const isUint32 = (value: unknown): boolean =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
+function isProvenance(value: unknown): value is Provenance {
+  if (!isRecord(value) || value.version !== 1) return false
+  if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
+  if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
+  if (!isCount(value.pageSize) || !isCount(value.pageCount) || !isCount(value.observedAtMs)) return false
+  if (!isRecord(value.source)) return false
+  const { cursor, stamp } = value.source
+  if (isRecord(cursor)) {
+    const { salt1, salt2, frames, checksum1, checksum2, iChange } = cursor
+    return [salt1, salt2, frames, checksum1, checksum2, iChange].every(isUint32)
+  }
+  if (isRecord(stamp)) {
+    const times = [stamp.ino, stamp.mtimeNs, stamp.ctimeNs]
+    return isCount(stamp.size) && times.every((time) => typeof time === 'string' && /^\d+$/.test(time))
+  }
+  return false
+}
