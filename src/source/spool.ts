@@ -1,0 +1,123 @@
+// Where page images wait for their upload: memory up to a bound shared by the whole process, past it an unlinked file in a
+// temporary directory. Never on the database's volume. Slots are numbered from 0; a slot holds one page.
+
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LitestreamError, messageOf } from '../errors.js'
+
+const CHUNK_BYTES = 65536
+
+/** Chunks of memory that all spools of a process share. */
+export class ChunkPool {
+  private readonly free: Buffer[] = []
+  private used = 0
+
+  constructor(readonly bytesMax: number) {}
+
+  get usedBytes(): number {
+    return this.used
+  }
+
+  take(): Buffer | undefined {
+    if (this.used + CHUNK_BYTES > this.bytesMax) return undefined
+    this.used += CHUNK_BYTES
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  }
+
+  give(chunks: Buffer[]): void {
+    this.used -= chunks.length * CHUNK_BYTES
+    // Keep a little for the next burst and let the rest go back to the system.
+    for (const chunk of chunks) if (this.free.length < 64) this.free.push(chunk)
+  }
+}
+
+export class Spool {
+  private chunks: Buffer[] = []
+  private memorySlots = 0
+  private slots = 0
+  private fd: number | undefined
+
+  constructor(
+    readonly pageSize: number,
+    private readonly pool: ChunkPool,
+    private readonly directory = tmpdir(),
+  ) {}
+
+  /** Bytes that are in the file and not in memory. */
+  get fileBytes(): number {
+    return Math.max(0, this.slots - this.memorySlots) * this.pageSize
+  }
+
+  /** A new slot with this page in it. Throws LOCAL when the temporary directory cannot take it. */
+  add(page: Uint8Array): number {
+    const slot = this.slots
+    if (this.fd === undefined && slot === this.memorySlots) {
+      const chunk = this.pool.take()
+      if (chunk) {
+        this.chunks.push(chunk)
+        this.memorySlots += CHUNK_BYTES / this.pageSize
+      }
+    }
+    this.write(slot, page)
+    this.slots++
+    return slot
+  }
+
+  write(slot: number, page: Uint8Array): void {
+    if (slot < this.memorySlots) {
+      this.place(slot).set(page)
+      return
+    }
+    try {
+      this.fd ??= this.openFile()
+      let done = 0
+      const at = (slot - this.memorySlots) * this.pageSize
+      while (done < page.length) done += writeSync(this.fd, page, done, page.length - done, at + done)
+    } catch (cause) {
+      const message = `cannot keep changed pages in ${this.directory}: ${messageOf(cause)}; free space there or set TMPDIR to a larger place`
+      throw new LitestreamError('LOCAL', message, { cause })
+    }
+  }
+
+  read(slot: number, into: Uint8Array): void {
+    if (slot < this.memorySlots) {
+      into.set(this.place(slot))
+      return
+    }
+    let done = 0
+    const at = (slot - this.memorySlots) * this.pageSize
+    while (done < this.pageSize) {
+      const bytes = readSync(this.fd as number, into, done, this.pageSize - done, at + done)
+      if (bytes === 0) throw new LitestreamError('LOCAL', `the spool file in ${this.directory} is shorter than it was`)
+      done += bytes
+    }
+  }
+
+  clear(): void {
+    this.pool.give(this.chunks)
+    this.chunks = []
+    this.memorySlots = 0
+    this.slots = 0
+    if (this.fd !== undefined) {
+      ftruncateSync(this.fd, 0)
+      closeSync(this.fd)
+      this.fd = undefined
+    }
+  }
+
+  private place(slot: number): Buffer {
+    const perChunk = CHUNK_BYTES / this.pageSize
+    const chunk = this.chunks[Math.floor(slot / perChunk)] as Buffer
+    const at = (slot % perChunk) * this.pageSize
+    return chunk.subarray(at, at + this.pageSize)
+  }
+
+  /** The name is gone at once, so that a crash leaves nothing behind. */
+  private openFile(): number {
+    const folder = mkdtempSync(join(this.directory, 'litestream-spool-'))
+    const fd = openSync(join(folder, 'pages'), 'wx+', 0o600)
+    rmSync(folder, { recursive: true })
+    return fd
+  }
+}
