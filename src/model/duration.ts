@@ -33,13 +33,24 @@ export function parseDuration(text: string): ParsedDuration {
     if (unit === '') return { problem: 'a unit is missing' }
     const size = Object.hasOwn(NANOSECONDS, unit) ? NANOSECONDS[unit] : undefined
     if (size === undefined) return { problem: `unknown unit ${JSON.stringify(unit)}` }
-    // What is finer than a nanosecond is cut off.
-    total += BigInt(whole || '0') * size + (BigInt(fraction || '0') * size) / 10n ** BigInt(fraction.length)
+    total += BigInt(whole || '0') * size + fractionOf(fraction, size)
     rest = rest.slice(part[0].length)
   }
   const nanoseconds = negative ? -total : total
   if (nanoseconds > DURATION_MAX || nanoseconds < DURATION_MIN) return { problem: 'too large' }
   return { nanoseconds }
+}
+
+/** As Go computes it, in floating point: digits past the 64 bits are dropped, what is finer than a nanosecond is cut off. */
+function fractionOf(digits: string, size: bigint): bigint {
+  let value = 0n
+  let scale = 1
+  for (const digit of digits) {
+    if (value > DURATION_MAX / 10n) break
+    value = value * 10n + BigInt(digit)
+    scale *= 10
+  }
+  return BigInt(Math.trunc(Number(value) * (Number(size) / scale)))
 }
 
 /** `0s`, `959.835µs`, `2.6s`, `1m49s`, `2562047h47m16.854775807s`. */

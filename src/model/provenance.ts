@@ -36,6 +36,17 @@ export interface Provenance {
   readonly observedAtMs: number
   /** The source's state: a place in its WAL, or a file that had none. */
   readonly source: { readonly cursor: WalCursor } | { readonly stamp: FileStamp }
+  /** Uncompressed bytes of the object. */
+  readonly bytes?: number | undefined
+  /** The object's own key: an object under another name has been swapped or copied. */
+  readonly key?: string | undefined
+  /** On the segment at offset 0: where the index before it ended, so that a missing last segment of that index is noticed. */
+  readonly previous?: { readonly index: number; readonly offset: number } | undefined
+  /**
+   * On a snapshot: uncompressed bytes of the overlay, the segment at offset 0 of the snapshot's index that makes the copy exact.
+   * Absent or 0 when the snapshot is one commit by itself.
+   */
+  readonly overlayBytes?: number | undefined
 }
 
 export function encodeProvenance(provenance: Provenance): Uint8Array {
@@ -63,6 +74,12 @@ function isProvenance(value: unknown): value is Provenance {
   if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
   if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
   if (!isCount(value.pageSize) || !isCount(value.pageCount) || !isCount(value.observedAtMs)) return false
+  if (value.key !== undefined && typeof value.key !== 'string') return false
+  if (value.bytes !== undefined && !isCount(value.bytes)) return false
+  if (value.overlayBytes !== undefined && !isCount(value.overlayBytes)) return false
+  const { previous } = value
+  if (previous !== undefined && !(isRecord(previous) && isUint32(previous.index) && isCount(previous.offset)))
+    return false
   if (!isRecord(value.source)) return false
   const { cursor, stamp } = value.source
   if (isRecord(cursor)) {

@@ -6,14 +6,16 @@ import { type ChunkPool, Spool } from './spool.js'
 
 export class Changeset {
   private readonly slots = new PageMap()
-  private readonly spool: Spool
+  private spool: Spool | undefined
 
   constructor(
-    readonly pageSize: number,
-    pool: ChunkPool,
-    spoolDirectory?: string,
-  ) {
-    this.spool = new Spool(pageSize, pool, spoolDirectory)
+    private readonly pool: ChunkPool,
+    private readonly spoolDirectory?: string | undefined,
+  ) {}
+
+  /** Bytes a page; 0 while nothing is in here. */
+  get pageSize(): number {
+    return this.spool?.pageSize ?? 0
   }
 
   /** Number of distinct pages. */
@@ -26,10 +28,11 @@ export class Changeset {
   }
 
   get spooledBytes(): number {
-    return this.spool.fileBytes
+    return this.spool?.fileBytes ?? 0
   }
 
   put(page: number, image: Uint8Array): void {
+    this.spool ??= new Spool(image.length, this.pool, this.spoolDirectory)
     const slot = this.slots.get(page)
     if (slot === undefined) this.slots.set(page, this.spool.add(image))
     else this.spool.write(slot, image)
@@ -43,7 +46,7 @@ export class Changeset {
   read(page: number, into: Uint8Array): boolean {
     const slot = this.slots.get(page)
     if (slot === undefined) return false
-    this.spool.read(slot, into)
+    this.spool?.read(slot, into)
     return true
   }
 
@@ -55,6 +58,7 @@ export class Changeset {
   /** Forgets everything and gives memory and disk back. */
   clear(): void {
     this.slots.clear()
-    this.spool.clear()
+    this.spool?.clear()
+    this.spool = undefined
   }
 }

@@ -3,7 +3,18 @@
 // before the first connection and closed after the last one (see live-database), nobody else opens the files, and one process
 // observes a file once, whatever paths lead to it.
 
-import { accessSync, type BigIntStats, closeSync, constants, fstatSync, openSync, read, readSync, realpathSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { FileStamp } from '../model/provenance.js'
@@ -35,6 +46,8 @@ export class DatabaseFiles {
   private walIdentity = ''
   private shmIdentity = ''
   private readonly indexBytes = Buffer.alloc(WAL_INDEX_BYTES)
+  private closed = false
+  private readonly reads = new Set<Promise<number>>()
   /** Of `-shm`; 0 before openLive. */
   shmInode = 0n
   shmWritable = false
@@ -68,13 +81,18 @@ export class DatabaseFiles {
     const stat = statOf(path)
     if (!stat) return refuse('there is no database yet', true)
     if (!stat.isFile()) return refuse(`${path} is not a regular file`)
-    if (stat.nlink > 1n) return refuse(`${path} has ${stat.nlink} hard links; its -wal may lie beside another one. Keep one name`)
+    if (stat.nlink > 1n)
+      return refuse(`${path} has ${stat.nlink} hard links; its -wal may lie beside another one. Keep one name`)
     const mount = mountOf(path)
     if (mount?.mountPoint === path) {
-      return refuse(`${path} is mounted as a single file, which hides its -wal; mount the directory ${dirname(path)} instead`)
+      return refuse(
+        `${path} is mounted as a single file, which hides its -wal; mount the directory ${dirname(path)} instead`,
+      )
     }
     if (mount?.network) {
-      return refuse(`${path} is on a network file system (${mount.type}), where SQLite's locks cannot be trusted; run where the disk is`)
+      return refuse(
+        `${path} is on a network file system (${mount.type}), where SQLite's locks cannot be trusted; run where the disk is`,
+      )
     }
     const other = held.get(identity(stat))
     if (other !== undefined) return refuse(`${configuredPath} is the same file as ${other}; configure it once`)
@@ -137,9 +155,13 @@ export class DatabaseFiles {
       this.shmFd ??= openSync(this.shmPath, constants.O_RDONLY)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw new LitestreamError('SOURCE', `cannot open the WAL of ${this.path}: ${messageOf(error)}; let the user of this process read it`, {
-        cause: error,
-      })
+      throw new LitestreamError(
+        'SOURCE',
+        `cannot open the WAL of ${this.path}: ${messageOf(error)}; let the user of this process read it`,
+        {
+          cause: error,
+        },
+      )
     }
     const shm = fstatSync(this.shmFd, { bigint: true })
     this.walIdentity = identity(fstatSync(this.walFd, { bigint: true }))
@@ -195,21 +217,25 @@ export class DatabaseFiles {
   async readDatabase(into: Uint8Array, length: number, position: number): Promise<number> {
     let done = 0
     while (done < length) {
-      const bytes = await new Promise<number>((resolve, reject) => {
+      if (this.closed) throw new LitestreamError('SOURCE', `${this.path} was let go while it was read`)
+      const reading = new Promise<number>((resolve, reject) => {
         const settle = (error: Error | null, count: number) => (error ? reject(error) : resolve(count))
         read(this.databaseFd, into, done, length - done, position + done, settle)
       })
+      this.reads.add(reading)
+      const bytes = await reading.finally(() => this.reads.delete(reading))
       if (bytes === 0) break
       done += bytes
     }
     return done
   }
 
-  /** Only after every connection to the database is closed. */
-  close(): void {
+  /** Only after every connection to the database is closed. Waits for reads under way: their descriptor must stay theirs. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await Promise.allSettled(this.reads)
     for (const fd of [this.walFd, this.shmFd, this.databaseFd]) if (fd !== undefined) closeSync(fd)
-    this.walFd = undefined
-    this.shmFd = undefined
     held.delete(this.databaseIdentity)
   }
 }

@@ -4,7 +4,8 @@
 
 import { readFileSync } from 'node:fs'
 
-const NETWORK = /^(nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|glusterfs|lustre|gpfs|fuse\.(sshfs|glusterfs|s3fs|rclone|juicefs))$/
+const NETWORK =
+  /^(nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|glusterfs|lustre|gpfs|fuse\.(sshfs|glusterfs|s3fs|rclone|juicefs))$/
 
 export interface Mount {
   readonly mountPoint: string
@@ -20,7 +21,9 @@ export function findMount(mountinfo: string, path: string): Mount | undefined {
     const escaped = before?.split(' ')[4]
     const type = after?.split(' ')[0]
     if (escaped === undefined || type === undefined) continue
-    const mountPoint = escaped.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    const mountPoint = escaped.replace(/\\(\d{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
     const within = mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
     // A later line of the same mount point covers an earlier one.
     if (within && mountPoint.length >= (best?.mountPoint.length ?? 0)) {

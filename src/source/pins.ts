@@ -78,7 +78,9 @@ export class Pins {
     } catch (error) {
       const code = String((error as { code?: unknown }).code ?? '')
       if (!TRANSIENT.test(code)) {
-        throw new LitestreamError('SOURCE', `cannot read ${this.path}: ${messageOf(error)} (${code || 'no code'})`, { cause: error })
+        throw new LitestreamError('SOURCE', `cannot read ${this.path}: ${messageOf(error)} (${code || 'no code'})`, {
+          cause: error,
+        })
       }
       this.lastRefusal = code
       return false

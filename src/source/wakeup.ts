@@ -19,7 +19,12 @@ function subscribe(databasePath: string, listener: () => void): () => Promise<vo
   if (!directory) {
     const listeners = new Map<string, Set<() => void>>()
     // Nothing below the directory is of interest to chokidar itself: the raw events of the directory's own watch carry the name.
-    const watcher = watch(path, { depth: 0, ignoreInitial: true, persistent: false, ignored: (entry) => entry !== path })
+    const watcher = watch(path, {
+      depth: 0,
+      ignoreInitial: true,
+      persistent: false,
+      ignored: (entry) => entry !== path,
+    })
     watcher.on('raw', (_event, name) => {
       for (const notify of listeners.get(basename(String(name))) ?? []) notify()
     })

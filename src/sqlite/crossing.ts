@@ -26,7 +26,9 @@ export interface CrossingFacts {
 }
 
 /** `takeFromTail`: how many commits of the tail are real; everything behind them is ghosts. */
-export type Crossing = { readonly proven: true; readonly takeFromTail: number } | { readonly proven: false; readonly reason: string }
+export type Crossing =
+  | { readonly proven: true; readonly takeFromTail: number }
+  | { readonly proven: false; readonly reason: string }
 
 const lost = (reason: string): Crossing => ({ proven: false, reason })
 

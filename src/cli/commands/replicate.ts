@@ -1,0 +1,116 @@
+// `litestream replicate`: the daemon in the foreground. Stops on SIGINT, SIGTERM, when the `-exec` child ends, or when nobody reads
+// its output any more; always with a final sync of everything that is committed by then.
+
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../../clock.js'
+import { configFromUrls, loadConfig, secretsOf } from '../../config/load.js'
+import type { Config, DatabaseConfig, ReplicaConfig } from '../../config/types.js'
+import { LitestreamError, messageOf } from '../../errors.js'
+import { createLogger } from '../../log.js'
+import { type Attributes, LogDuration, type Logger } from '../../logger.js'
+import { openReplica } from '../../replica/open.js'
+import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
+import { VERSION } from '../../version.js'
+import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
+import { ExecProcess } from '../exec.js'
+import { type CommandIo, EXIT_FAILURE, EXIT_OK, type StopReason } from '../io.js'
+import { formatUsage } from '../usage.js'
+
+const FLAGS = { ...commonFlags, exec: stringFlag() }
+
+const USAGE = {
+  forms: ['replicate [flags]', 'replicate [flags] DB_PATH REPLICA_URL...'],
+  about: 'replicate follows the databases of the configuration, or the one given, and keeps their replicas up to date.',
+  flags: [['-exec CMD', 'Run this command and stop, after a last sync, when it ends.']],
+} as const
+
+/** Kamal and Docker kill ten seconds after asking. */
+const STOP_DEADLINE_MS = 8000
+
+export async function run(args: string[], io: CommandIo): Promise<number> {
+  const parsed = parseCommandLine(args, FLAGS, formatUsage(USAGE, io), io)
+  if (!parsed) return EXIT_FAILURE
+  const config = await configOf(parsed.operands, parsed.flags, io)
+  const exec = parsed.flags.exec || config.exec
+  const broken = new AbortController()
+  const log = createLogger({
+    level: config.logging.level,
+    type: config.logging.type,
+    fd: config.logging.stderr ? 2 : 1,
+    secrets: secretsOf(config),
+    onBrokenPipe: () => broken.abort(new LitestreamError('ABORTED', 'nobody reads the log any more')),
+  })
+  log.info('litestream', { version: `v${VERSION}` })
+  if (config.databases.length === 0)
+    throw new LitestreamError('CONFIG', 'no databases specified in configuration; add one under dbs')
+  const daemon = new Daemon({
+    databases: await Promise.all(config.databases.map((database) => openDatabase(database, log))),
+    clock: systemClock,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    log,
+  })
+  const child = exec === '' ? undefined : await ExecProcess.start(exec)
+  daemon.start()
+  const failure = await untilStopped(AbortSignal.any([io.signal, broken.signal]), child, log)
+  await daemon.stop(STOP_DEADLINE_MS)
+  log.info('litestream shut down')
+  if (failure === '') return EXIT_OK
+  log.error('failed to run', { error: failure })
+  return EXIT_FAILURE
+}
+
+async function configOf(
+  operands: readonly string[],
+  flags: { readonly config: string; readonly 'no-expand-env': boolean },
+  io: CommandIo,
+): Promise<Config> {
+  const [path, ...urls] = operands
+  if (path === undefined) {
+    return await loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+  }
+  if (urls.length === 0) throw usage(`must specify at least one replica URL for ${path}`)
+  if (flags.config !== '') throw usage('cannot specify a replica URL and the -config flag')
+  return configFromUrls(path, urls, io)
+}
+
+async function openDatabase(database: DatabaseConfig, log: Logger): Promise<DaemonDatabase> {
+  const { path, monitorIntervalMs, minCheckpointPageCount, metaPath } = database
+  log.info('initialized db', { path })
+  const replicas = await Promise.all(
+    database.replicas.map(async (replica) => {
+      const { name, type, syncIntervalMs, snapshotIntervalMs } = replica
+      log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
+      return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs }
+    }),
+  )
+  return { path, monitorIntervalMs, minCheckpointPageCount, spoolDirectory: metaPath, replicas }
+}
+
+function placeOf(replica: ReplicaConfig): Attributes {
+  if (replica.type === 'file') return { path: replica.path }
+  const { bucket, path, region, endpoint } = replica
+  return { bucket, path, region, endpoint }
+}
+
+/** Resolves when it is time to stop, with what has to be reported as a failure (or nothing). */
+async function untilStopped(signal: AbortSignal, child: ExecProcess | undefined, log: Logger): Promise<string> {
+  const asked = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  const ended = await Promise.race([asked, ...(child ? [child.ended] : [])])
+  if (ended !== undefined) {
+    log.info('subprocess exited, litestream shutting down')
+    return ended
+  }
+  const reason = signal.reason as StopReason
+  if (reason.signalName === undefined) log.info(`${messageOf(reason)}, litestream shutting down`)
+  else log.info('signal received, litestream shutting down')
+  if (!child) return ''
+  log.info('sending signal to exec process')
+  child.signal(reason.signalName ?? 'SIGTERM')
+  log.info('waiting for exec process to close')
+  const result = await child.ended
+  // A child that dies of the signal it was sent did what it was asked to.
+  return result.startsWith('signal: ') ? '' : result
+}

@@ -1,0 +1,62 @@
+// Decides, after each look at the WAL, what to do with the pin, so that the application's checkpoints can finish and its WAL can
+// restart while no commit is lost sight of. Pure. The reasons for each rule are told in ARCHITECTURE.md, "Letting go".
+
+/** Where the current pin lies: `database` (mark 0) forbids writes to the database file, `read-mark` forbids a WAL restart. */
+export type PinPlace = 'none' | 'read-mark' | 'database-unconfirmed' | 'database'
+
+export interface HoldFacts {
+  readonly pin: PinPlace
+  readonly shmWritable: boolean
+  /** Everything up to the commit gate was read. */
+  readonly caughtUp: boolean
+  readonly frames: number
+  readonly backfilled: number
+  readonly checkpointRunning: boolean
+  /** Commits came since the pin was taken. */
+  readonly movedSincePin: boolean
+  /** Since the WAL last grew or restarted. */
+  readonly quietMs: number
+  /** WAL size at which a window is worth its risk. */
+  readonly windowFrames: number
+  /** Until the next window is allowed; 0 when it is. */
+  readonly windowRestMs: number
+}
+
+export type Hold = 'hold' | 'leapfrog' | 'release' | 'window'
+
+/** With nothing growing for this long, an unfinished checkpoint may be waiting for us. */
+export const QUIET_MS = 20
+/** Writers that paused for longer than this are not waited for with a window. */
+const STEADY_MS = 250
+
+export function planHold(facts: HoldFacts): Hold {
+  if (facts.pin === 'none' || !facts.caughtUp) return 'hold'
+  const complete = facts.backfilled === facts.frames
+  // All is in the database file: from mark 0 we hold up neither a restart nor a truncation. The confirmation is a second
+  // leapfrog, because SQLite passes mark 0 by for the instant in which a checkpoint still holds it.
+  if (complete) return facts.pin === 'database' ? 'hold' : 'leapfrog'
+  // New frames behind a pin on mark 0, which forbids to backfill them.
+  if (facts.pin !== 'read-mark') return 'leapfrog'
+  if (facts.frames >= facts.windowFrames && facts.quietMs < STEADY_MS && facts.windowRestMs === 0) return 'window'
+  if (facts.shmWritable) return facts.movedSincePin ? 'leapfrog' : 'hold'
+  // A reader of a read-only wal-index cannot set a mark of its own; an unfinished checkpoint would wait for it.
+  return facts.quietMs >= QUIET_MS ? 'release' : 'hold'
+}
+
+export const WINDOW_MS_MIN = 0.3
+export const WINDOW_MS_MAX = 50
+/** How long a window stays open for a checkpoint that is running: to pin in its midst would waste it. */
+export const WINDOW_CHECKPOINT_MS_MAX = 1000
+
+/** The next window's patience: halved when this one brought what it was for, doubled when it did not. */
+export function nextWindowMs(windowMs: number, succeeded: boolean): number {
+  return succeeded ? Math.max(WINDOW_MS_MIN, windowMs / 2) : Math.min(WINDOW_MS_MAX, windowMs * 2)
+}
+
+const WINDOW_BYTES_MAX = 64 << 20
+
+/** Rare windows while writes are fast: the WAL may grow by some 0.4 s of writing, between the configured minimum and 64 MB. */
+export function windowFrames(bytesPerSecond: number, frameBytes: number, minCheckpointPageCount: number): number {
+  const frames = Math.floor(Math.min(WINDOW_BYTES_MAX, bytesPerSecond * 0.4) / frameBytes)
+  return Math.max(1, minCheckpointPageCount, frames)
+}

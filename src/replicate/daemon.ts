@@ -1,0 +1,94 @@
+// Many databases in one process, each with its follower and its replicas' shippers. One that fails does not touch the others.
+
+import type { Clock } from '../clock.js'
+import { LitestreamError, messageOf } from '../errors.js'
+import type { Logger } from '../logger.js'
+import type { ReplicaClient } from '../replica/client.js'
+import { ChunkPool } from '../source/spool.js'
+import { Follower } from './follower.js'
+import { Shipper } from './shipper.js'
+
+export interface DaemonReplica {
+  readonly name: string
+  readonly client: ReplicaClient
+  readonly syncIntervalMs: number
+  readonly snapshotIntervalMs: number
+  readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
+}
+
+export interface DaemonDatabase {
+  readonly path: string
+  readonly monitorIntervalMs: number
+  readonly minCheckpointPageCount: number
+  /** Where changed pages may be kept past memory; the system's temporary directory by default. Never the database's volume. */
+  readonly spoolDirectory?: string | undefined
+  readonly replicas: readonly DaemonReplica[]
+}
+
+export interface DaemonOptions {
+  readonly databases: readonly DaemonDatabase[]
+  readonly clock: Clock
+  readonly randomHex: (bytes: number) => string
+  readonly log: Logger
+}
+
+/** Page images that wait in memory, all databases together; what is more goes to the spool files. */
+const PENDING_BYTES_MAX = 48 << 20
+
+export class Daemon {
+  private readonly units: {
+    readonly path: string
+    readonly log: Logger
+    readonly follower: Follower
+    readonly shippers: readonly Shipper[]
+  }[]
+
+  constructor(options: DaemonOptions) {
+    const { clock, randomHex } = options
+    const pool = new ChunkPool(PENDING_BYTES_MAX)
+    this.units = options.databases.map((database) => {
+      const { path, monitorIntervalMs, minCheckpointPageCount, spoolDirectory } = database
+      const log = options.log.child({ db: path })
+      const follower = new Follower({
+        path,
+        monitorIntervalMs,
+        minCheckpointPageCount,
+        pool,
+        spoolDirectory,
+        clock,
+        log,
+      })
+      const shippers = database.replicas.map((replica) => {
+        const shipperLog = log.child({ replica: replica.name })
+        return new Shipper(follower, { ...replica, pool, spoolDirectory, clock, randomHex, log: shipperLog })
+      })
+      return { path, log, follower, shippers }
+    })
+  }
+
+  start(): void {
+    for (const { follower, shippers } of this.units) {
+      follower.start()
+      for (const shipper of shippers) shipper.start()
+    }
+  }
+
+  /**
+   * Reads what is committed by now, ships it, and lets go of everything, all databases at the same time. Rejects, after all of that,
+   * when some replica lacks the newest changes.
+   */
+  async stop(deadlineMs: number): Promise<void> {
+    const problems: string[] = []
+    await Promise.all(
+      this.units.map(async ({ path, log, follower, shippers }) => {
+        await follower.stop()
+        for (const settled of await Promise.allSettled(shippers.map((shipper) => shipper.stop(deadlineMs)))) {
+          if (settled.status === 'fulfilled') continue
+          log.error('error closing db', { error: settled.reason })
+          problems.push(`${path}: ${messageOf(settled.reason)}`)
+        }
+      }),
+    )
+    if (problems.length > 0) throw new LitestreamError('STORAGE', problems.join('; '))
+  }
+}

@@ -1,0 +1,77 @@
+// A changeset as a segment: a valid run of WAL frames of our own. Pages ascend, the last frame carries the commit mark, so a
+// segment is one commit to whoever replays it. The segments of one index share salts and continue one checksum chain, and
+// concatenated they are a WAL that SQLite recovers; the one at offset 0 begins with the WAL header.
+
+import type { Changeset } from '../source/changeset.js'
+import {
+  encodeFrame,
+  encodeWalHeader,
+  FRAME_HEADER_BYTES,
+  WAL_HEADER_BYTES,
+  WalChecksum,
+} from '../sqlite/wal-format.js'
+
+/** Where the WAL of one index ends, and what the next frame continues. Replaced as a whole when a segment was acknowledged. */
+export interface IndexEnd {
+  readonly index: number
+  readonly offset: number
+  readonly segments: number
+  readonly salt1: number
+  readonly salt2: number
+  readonly checksum1: number
+  readonly checksum2: number
+}
+
+const PIECE_BYTES = 1 << 20
+
+/** An index with nothing in it. The salts are any 32-bit numbers. */
+export function openIndex(index: number, salt1: number, salt2: number): IndexEnd {
+  return { index, offset: 0, segments: 0, salt1, salt2, checksum1: 0, checksum2: 0 }
+}
+
+export interface Segment {
+  /** Uncompressed. */
+  readonly bytes: number
+  readonly frames: AsyncIterable<Buffer>
+  /** The index's end behind this segment; only after `frames` was consumed. */
+  end(): IndexEnd
+}
+
+/** The changeset must not change until the segment has been consumed. It holds at least one page up to `pageCount`. */
+export function encodeSegment(changeset: Changeset, pageCount: number, start: IndexEnd): Segment {
+  const { pageSize } = changeset
+  const pages = changeset.pages(pageCount)
+  const headerBytes = start.offset === 0 ? WAL_HEADER_BYTES : 0
+  const frameBytes = FRAME_HEADER_BYTES + pageSize
+  const bytes = headerBytes + pages.length * frameBytes
+  const checksum = new WalChecksum(false, start.checksum1, start.checksum2)
+  const { salt1, salt2 } = start
+
+  async function* frames(): AsyncGenerator<Buffer> {
+    if (headerBytes > 0) {
+      yield encodeWalHeader({ pageSize, checkpointSequence: start.index, salt1, salt2 }, checksum)
+    }
+    const perPiece = Math.max(1, Math.floor(PIECE_BYTES / frameBytes))
+    for (let first = 0; first < pages.length; first += perPiece) {
+      const count = Math.min(perPiece, pages.length - first)
+      const piece = Buffer.allocUnsafe(count * frameBytes)
+      for (let i = 0; i < count; i++) {
+        const at = i * frameBytes
+        const page = pages[first + i] as number
+        changeset.read(page, piece.subarray(at + FRAME_HEADER_BYTES, at + frameBytes))
+        const commitPageCount = first + i === pages.length - 1 ? pageCount : 0
+        encodeFrame(piece, at, { page, commitPageCount, salt1, salt2, pageSize }, checksum)
+      }
+      yield piece
+    }
+  }
+
+  const end = (): IndexEnd => ({
+    ...start,
+    offset: start.offset + bytes,
+    segments: start.segments + 1,
+    checksum1: checksum.checksum1,
+    checksum2: checksum.checksum2,
+  })
+  return { bytes, frames: frames(), end }
+}

@@ -1,0 +1,390 @@
+// Follows the WAL of one live database from commit to commit: the commit gate, the chain, and crossings with proof. Holds the
+// cursor; hands changed pages to sinks. Knows nothing of pins, timers or replicas; the follower calls it while it holds a pin
+// (or, in a window, knowing that it holds none).
+//
+// Invariant: the cursor always stands at a commit that the wal-index has published, and what the sinks were given up to their
+// last `commit` is exactly the database at the cursor.
+
+import { PageMap } from '../model/page-map.js'
+import type { WalCursor } from '../model/provenance.js'
+import { Changeset } from '../source/changeset.js'
+import type { DatabaseFiles } from '../source/files.js'
+import type { ChunkPool } from '../source/spool.js'
+import { framesPerPiece, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
+import { type CrossingFacts, judgeCrossing } from '../sqlite/crossing.js'
+import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
+import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
+import type { WalScanner } from '../sqlite/wal-scan.js'
+import type { Sink, SourceState } from './sink.js'
+
+export type Look =
+  | { readonly outcome: 'current' | 'moved' }
+  /** The wal-index and the WAL do not fit (yet); look again soon. */
+  | { readonly outcome: 'wait' }
+  | { readonly outcome: 'lost'; readonly reason: string }
+
+const LOOK_TRIES = 20
+const WAIT: Look = { outcome: 'wait' }
+
+/** A stretch of frames that passed the gate: which frame holds the last version of each page. */
+interface Stretch {
+  readonly latest: PageMap
+  readonly from: number
+  readonly until: number
+  readonly commits: number
+  readonly repeatedCommits: number
+  readonly scanner: WalScanner
+  /** It passed the gate while all of it was in the shared buffer, and the sinks were given its pages from there. */
+  readonly delivered: boolean
+}
+
+export class WalTracker {
+  private current: WalCursor | undefined
+  private header: WalIndexHeader | undefined
+  private pads: CrossingFacts['pads'] = 'unknown'
+  readonly sinks = new Set<Sink>()
+  /** Restarts of the WAL that were crossed with proof. */
+  crossings = 0
+
+  constructor(
+    private readonly files: DatabaseFiles,
+    private readonly pageSize: number,
+    private readonly options: {
+      readonly pool: ChunkPool
+      readonly spoolDirectory?: string | undefined
+      readonly now: () => number
+      readonly attached: () => boolean
+      /** A restart of the WAL cannot happen while this is true. */
+      readonly protected: () => boolean
+    },
+  ) {}
+
+  get cursor(): WalCursor | undefined {
+    return this.current
+  }
+
+  /** The header that the last look ended with. */
+  get lastHeader(): WalIndexHeader | undefined {
+    return this.header
+  }
+
+  /** The state at the cursor. */
+  state(): SourceState | undefined {
+    return this.current && this.header ? this.stateAt(this.current, this.header) : undefined
+  }
+
+  /** Stand at the newest commit without having followed what led there: at the start, and after continuity was lost. */
+  async anchor(): Promise<boolean> {
+    this.current = undefined
+    for (let attempt = 0; attempt < LOOK_TRIES; attempt++) {
+      const header = this.files.walIndex()
+      if (!header) continue
+      if (header.mxFrame === 0) {
+        const { salt1, salt2, iChange } = header
+        this.current = { salt1, salt2, frames: 0, checksum1: 0, checksum2: 0, iChange }
+        this.header = header
+        return true
+      }
+      const scanner = scannerAtStart(this.files, header)
+      if (!scanner || !(await scanFrames(this.files, scanner, header.mxFrame, () => {}))) continue
+      if (!passesGate(scanner, header) || !this.stillIn(header)) continue
+      this.current = scanner.cursor(header.iChange)
+      this.header = header
+      return true
+    }
+    return false
+  }
+
+  /** Read on to the newest commit. After 'lost' the sinks were told, and `anchor` has to be called. */
+  async look(): Promise<Look> {
+    for (let attempt = 0; attempt < LOOK_TRIES; attempt++) {
+      const cursor = this.current
+      if (!cursor) return WAIT
+      const header = this.files.walIndex()
+      if (!header) continue
+      const look = sameCycle(header, cursor) ? await this.advance(cursor, header) : await this.cross(cursor, header)
+      if (look.outcome === 'wait') continue
+      if (look.outcome === 'lost') this.lose(look.reason)
+      else this.header = header
+      return look
+    }
+    return WAIT
+  }
+
+  /** Every sink is told, and is out. */
+  lose(reason: string): void {
+    this.current = undefined
+    const sinks = [...this.sinks]
+    this.sinks.clear()
+    for (const sink of sinks) sink.lost(reason)
+  }
+
+  /**
+   * Let a sink in whose replica stands at `resume`. True when the chain from the cycle's first frame passes through it: the sink
+   * then was given what came since and is at the cursor. Otherwise a reason, and the sink was not let in. Needs a fresh look.
+   */
+  async join(sink: Sink, resume: WalCursor | 'cycle-start'): Promise<true | string> {
+    const { current: cursor, header } = this
+    if (!cursor || !header) return 'the WAL cannot be read at the moment'
+    const from = resume === 'cycle-start' ? 0 : resume.frames
+    if (resume !== 'cycle-start') {
+      if (!sameCycle(resume, cursor)) return 'the WAL was restarted while nobody watched'
+      if (from > cursor.frames) return 'the WAL is shorter than what was replicated'
+    }
+    if (cursor.frames === 0 || from === cursor.frames) {
+      if (resume !== 'cycle-start' && cursor.frames > 0) {
+        const equal = resume.checksum1 === cursor.checksum1 && resume.checksum2 === cursor.checksum2
+        if (!equal) return 'the WAL holds other commits than what was replicated'
+      }
+      sink.begin()
+    } else {
+      const scanner = scannerAtStart(this.files, cursor)
+      if (!scanner) return 'the WAL was restarted while it was read'
+      if (!(await scanFrames(this.files, scanner, from, () => {}))) return 'the WAL is shorter than what was replicated'
+      if (
+        resume !== 'cycle-start' &&
+        (scanner.checksum1 !== resume.checksum1 || scanner.checksum2 !== resume.checksum2)
+      ) {
+        return 'the WAL holds other commits than what was replicated'
+      }
+      const stretch = await this.scanStretch(scanner, cursor.frames, undefined)
+      if (!stretch || scanner.checksum1 !== cursor.checksum1 || scanner.checksum2 !== cursor.checksum2) {
+        return 'the WAL was restarted while it was read'
+      }
+      sink.begin()
+      await this.copyStretch(stretch, [sink])
+      if (!this.stillIn(cursor)) {
+        sink.lost('the WAL was restarted while it was read')
+        return 'the WAL was restarted while it was read'
+      }
+    }
+    sink.commit(this.stateAt(cursor, header))
+    this.sinks.add(sink)
+    return true
+  }
+
+  private async advance(cursor: WalCursor, header: WalIndexHeader): Promise<Look> {
+    if (header.mxFrame < cursor.frames)
+      return { outcome: 'lost', reason: 'the WAL lost commits that it had (recovered after a crash?)' }
+    if (header.mxFrame === cursor.frames) {
+      const same =
+        cursor.frames === 0 || (header.checksum1 === cursor.checksum1 && header.checksum2 === cursor.checksum2)
+      if (!same) return { outcome: 'lost', reason: 'the WAL holds other commits than were read' }
+      this.current = { ...cursor, iChange: header.iChange }
+      return { outcome: 'current' }
+    }
+    const scanner =
+      cursor.frames === 0
+        ? scannerAtStart(this.files, header)
+        : scannerAtCursor(this.pageSize, header.bigEndianChecksum, cursor)
+    if (!scanner) return WAIT
+    const small = header.mxFrame - cursor.frames <= framesPerPiece(this.pageSize)
+    const stretch = await this.scanStretch(scanner, header.mxFrame, small ? header : undefined)
+    if (!stretch) return WAIT
+    if (!stretch.delivered) {
+      if (small || !passesGate(scanner, header) || !this.stillIn(header)) return WAIT
+      if (!(await this.deliver(stretch, header))) return WAIT
+    }
+    this.learnPadding(stretch, (header.iChange - cursor.iChange) | 0)
+    this.moveTo(scanner, header)
+    return { outcome: 'moved' }
+  }
+
+  private async cross(cursor: WalCursor, header: WalIndexHeader): Promise<Look> {
+    let fresh: Stretch | undefined
+    if (header.mxFrame > 0) {
+      const scanner = scannerAtStart(this.files, header)
+      fresh = scanner && (await this.scanStretch(scanner, header.mxFrame, undefined))
+      if (!scanner || !fresh || !passesGate(scanner, header)) return WAIT
+    }
+    if (!this.stillIn(header)) return WAIT
+    const facts: CrossingFacts = {
+      oldSalt1: cursor.salt1,
+      newSalt1: header.salt1,
+      oldChange: cursor.iChange,
+      newChange: header.iChange,
+      newCommits: fresh?.commits ?? 0,
+      tailCommits: 0,
+      repeatedCommits: (fresh?.repeatedCommits ?? 0) > 0,
+      pads: this.pads,
+      attached: this.options.attached(),
+    }
+    // The tail matters only when commits are missing without it; what it holds otherwise is ghosts.
+    const needsTail = ((facts.newChange - facts.oldChange) | 0) > facts.newCommits
+    const tail = needsTail ? await this.readTail(cursor, header) : { commits: 0, repeatedCommits: 0 }
+    if (!this.stillIn(header)) return WAIT
+    const repeatedCommits = facts.repeatedCommits || tail.repeatedCommits > 0
+    const verdict = judgeCrossing({ ...facts, repeatedCommits, tailCommits: tail.commits })
+    if (!verdict.proven) return { outcome: 'lost', reason: verdict.reason }
+
+    // Everything is staged before the sinks see any of it: frames of the old cycle can be overwritten at any moment.
+    const staged = new Changeset(this.options.pool, this.options.spoolDirectory)
+    try {
+      if (verdict.takeFromTail > 0) {
+        const taken = await this.readTail(cursor, header, verdict.takeFromTail, staged)
+        if (taken.commits < verdict.takeFromTail)
+          return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }
+      }
+      if (fresh) {
+        await this.copyStretch(fresh, [{ put: (page, image) => staged.put(page, image) }])
+        if (!this.stillIn(header)) return WAIT
+      }
+      this.forward(staged)
+    } finally {
+      staged.clear()
+    }
+    const { salt1, salt2, iChange } = header
+    this.crossings++
+    this.current = fresh
+      ? fresh.scanner.cursor(iChange)
+      : { salt1, salt2, frames: 0, checksum1: 0, checksum2: 0, iChange }
+    this.commit(header)
+    return { outcome: 'moved' }
+  }
+
+  /**
+   * Commits of the old cycle from the cursor to the end of its chain, or to the first `most`; their pages into `staged`, from the
+   * very bytes that were checked.
+   */
+  private async readTail(
+    cursor: WalCursor,
+    header: WalIndexHeader,
+    most = Number.POSITIVE_INFINITY,
+    staged?: Changeset,
+  ): Promise<{ commits: number; repeatedCommits: number }> {
+    const scanner =
+      cursor.frames === 0
+        ? scannerAtStart(this.files, cursor)
+        : scannerAtCursor(this.pageSize, header.bigEndianChecksum, cursor)
+    let commits = 0
+    let repeatedCommits = 0
+    if (!scanner) return { commits, repeatedCommits }
+    const frameBytes = FRAME_HEADER_BYTES + this.pageSize
+    await scanFrames(this.files, scanner, Number.MAX_SAFE_INTEGER, (result, bytes) => {
+      repeatedCommits += result.repeatedCommits
+      for (let frame = 0; frame < result.frames && commits < most; frame++) {
+        const at = frame * frameBytes + FRAME_HEADER_BYTES
+        staged?.put(result.pages[frame] as number, bytes.subarray(at, at + this.pageSize))
+        if (result.commits[frame] !== 0) commits++
+      }
+    })
+    return { commits, repeatedCommits }
+  }
+
+  /**
+   * Scan to `untilFrames`. With `gate`, the whole stretch fits the shared buffer, and its pages go to the sinks straight from it if
+   * it passes; so nothing may come between the scan and the delivery.
+   */
+  private async scanStretch(
+    scanner: WalScanner,
+    untilFrames: number,
+    gate: WalIndexHeader | undefined,
+  ): Promise<Stretch | undefined> {
+    const from = scanner.frames
+    const latest = new PageMap()
+    let commits = 0
+    let repeatedCommits = 0
+    let delivered = false
+    const reached = await scanFrames(this.files, scanner, untilFrames, (result, bytes, first) => {
+      commits += result.commitCount
+      repeatedCommits += result.repeatedCommits
+      for (let frame = 0; frame < result.frames; frame++) latest.set(result.pages[frame] as number, first + frame)
+      if (gate && result.frames === untilFrames - first && passesGate(scanner, gate) && this.stillIn(gate)) {
+        for (const sink of this.sinks) sink.begin()
+        this.putLatest(latest, this.sinks, bytes, first, result.frames)
+        delivered = true
+      }
+    })
+    return reached ? { latest, from, until: untilFrames, commits, repeatedCommits, scanner, delivered } : undefined
+  }
+
+  /** Hand a large stretch to the sinks. False when the WAL was restarted underneath; then the sinks saw nothing. */
+  private async deliver(stretch: Stretch, header: WalIndexHeader): Promise<boolean> {
+    if (this.sinks.size === 0) return true
+    if (this.options.protected()) {
+      for (const sink of this.sinks) sink.begin()
+      await this.copyStretch(stretch, this.sinks)
+      return true
+    }
+    const staged = new Changeset(this.options.pool, this.options.spoolDirectory)
+    try {
+      await this.copyStretch(stretch, [{ put: (page, image) => staged.put(page, image) }])
+      if (!this.stillIn(header)) return false
+      this.forward(staged)
+      return true
+    } finally {
+      staged.clear()
+    }
+  }
+
+  private async copyStretch(stretch: Stretch, sinks: Iterable<Pick<Sink, 'put'>>): Promise<void> {
+    const targets = [...sinks]
+    await readFrames(this.files, this.pageSize, stretch.from, stretch.until, (bytes, first, count) => {
+      this.putLatest(stretch.latest, targets, bytes, first, count)
+    })
+  }
+
+  private putLatest(
+    latest: PageMap,
+    sinks: Iterable<Pick<Sink, 'put'>>,
+    bytes: Buffer,
+    first: number,
+    count: number,
+  ): void {
+    const frameBytes = FRAME_HEADER_BYTES + this.pageSize
+    for (let frame = 0; frame < count; frame++) {
+      const at = frame * frameBytes
+      const page = bytes.readUInt32BE(at)
+      if (latest.get(page) !== first + frame) continue
+      const image = bytes.subarray(at + FRAME_HEADER_BYTES, at + frameBytes)
+      for (const sink of sinks) sink.put(page, image)
+    }
+  }
+
+  private forward(staged: Changeset): void {
+    const image = Buffer.alloc(this.pageSize)
+    for (const sink of this.sinks) sink.begin()
+    for (const page of staged.pages(0xffffffff)) {
+      staged.read(page, image)
+      for (const sink of this.sinks) sink.put(page, image)
+    }
+  }
+
+  /** Inside a cycle the change counter can be compared with the marks: more marks than commits means padding. */
+  private learnPadding(stretch: Stretch, growth: number): void {
+    if (stretch.commits > growth) this.pads = 'yes'
+    else if (stretch.repeatedCommits > 0 && this.pads === 'unknown') this.pads = 'no'
+  }
+
+  private moveTo(scanner: WalScanner, header: WalIndexHeader): void {
+    this.current = scanner.cursor(header.iChange)
+    this.commit(header)
+  }
+
+  private commit(header: WalIndexHeader): void {
+    this.header = header
+    const state = this.stateAt(this.current as WalCursor, header)
+    for (const sink of this.sinks) sink.commit(state)
+  }
+
+  private stateAt(cursor: WalCursor, header: WalIndexHeader): SourceState {
+    const { pageSize } = this
+    const pageCount = header.pageCount || Math.floor(this.files.databaseBytes() / pageSize)
+    return { pageSize, pageCount, observedAtMs: this.options.now(), source: { cursor } }
+  }
+
+  /** The WAL is still in this cycle. */
+  private stillIn(cycle: { salt1: number; salt2: number }): boolean {
+    const header = this.files.walIndex()
+    return header !== undefined && sameCycle(header, cycle)
+  }
+}
+
+/** The commit gate: a commit is real only when the wal-index says so, frame number and checksum. */
+function passesGate(scanner: WalScanner, header: WalIndexHeader): boolean {
+  return (
+    scanner.frames === header.mxFrame &&
+    scanner.checksum1 === header.checksum1 &&
+    scanner.checksum2 === header.checksum2
+  )
+}

@@ -1,0 +1,66 @@
+// The window: under steady writing everything is in the database file only at moments when nobody reads. So once in a while the
+// pin is let go, the wal-index is watched closely, and the pin is taken again as soon as a checkpoint has finished or the WAL has
+// restarted, or when patience has run out. One window at a time in a process, and a bounded share of its time.
+
+import type { Clock } from '../clock.js'
+import { nextWindowMs, WINDOW_CHECKPOINT_MS_MAX, WINDOW_MS_MIN } from '../plan/let-go-plan.js'
+import type { LiveDatabase } from '../source/live-database.js'
+import { sameCycle } from '../sqlite/wal-index.js'
+import type { WalTracker } from './wal-tracker.js'
+
+/** At the beginning other work has to wait: under fast writing the moment lasts microseconds. */
+const SPIN_MS = 0.5
+/** At most this share of the time is spent in windows that bring nothing. */
+const REST_FACTOR = 10
+const REST_MS_MIN = 20
+
+let turn: Promise<void> = Promise.resolve()
+
+export class CheckpointWindow {
+  private windowMs = WINDOW_MS_MIN
+  private notBeforeMs = Number.NEGATIVE_INFINITY
+  /** Windows that ended without a finished checkpoint, in a row: another reader may hold the WAL. */
+  fruitless = 0
+
+  constructor(private readonly clock: Clock) {}
+
+  restMs(): number {
+    return Math.max(0, this.notBeforeMs - this.clock.monotonic())
+  }
+
+  /** Opens and closes one window; afterwards the pin is held again, unless SQLite refuses it. */
+  async open(live: LiveDatabase, tracker: WalTracker): Promise<void> {
+    const cursor = tracker.cursor
+    if (!cursor) return
+    const before = turn
+    let done = () => {}
+    turn = new Promise((resolve) => {
+      done = resolve
+    })
+    await before
+    try {
+      const startMs = this.clock.monotonic()
+      live.releasePin()
+      const succeeded = await this.watch(live, cursor, startMs)
+      live.takePin()
+      const tookMs = this.clock.monotonic() - startMs
+      this.windowMs = nextWindowMs(this.windowMs, succeeded)
+      this.fruitless = succeeded ? 0 : this.fruitless + 1
+      this.notBeforeMs = this.clock.monotonic() + (succeeded ? 0 : Math.max(REST_MS_MIN, tookMs * REST_FACTOR))
+    } finally {
+      done()
+    }
+  }
+
+  private async watch(live: LiveDatabase, cursor: { salt1: number; salt2: number }, startMs: number): Promise<boolean> {
+    for (;;) {
+      const header = live.files.walIndex()
+      if (header && !sameCycle(header, cursor)) return true
+      if (header && header.mxFrame > 0 && header.backfilled === header.mxFrame) return true
+      const elapsedMs = this.clock.monotonic() - startMs
+      const checkpointRunning = header !== undefined && header.backfillAttempted > header.backfilled
+      if (elapsedMs > this.windowMs && !(checkpointRunning && elapsedMs < WINDOW_CHECKPOINT_MS_MAX)) return false
+      if (elapsedMs > SPIN_MS) await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// A database that an application has open: the three descriptors, the pin, and what both say together. Knows how to attach and how
+// to let go of everything in the right order (connections first, descriptors last); decides nothing.
+
+import type { PinPlace } from '../plan/let-go-plan.js'
+import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
+import type { DatabaseFiles } from './files.js'
+import { weHoldDeadManSwitch } from './locks.js'
+import { Pins } from './pins.js'
+
+/** SQLite answers a refusal at once; so many tries take some milliseconds, the life of the locks that get in the way. */
+const PIN_TRIES = 200
+
+export class LiveDatabase {
+  private readonly pins: Pins
+  private place: PinPlace = 'none'
+
+  constructor(readonly files: DatabaseFiles) {
+    this.pins = new Pins(files.path)
+  }
+
+  get pin(): PinPlace {
+    return this.place
+  }
+
+  get lastRefusal(): string {
+    return this.pins.lastRefusal
+  }
+
+  /** Nobody can have run recovery since this was first true, as long as our connections stay open. */
+  attached(): boolean {
+    return weHoldDeadManSwitch(this.files.shmInode)
+  }
+
+  /** Take a pin, or (leapfrog) a newer one before the old one goes. False when SQLite refuses for longer than a moment. */
+  takePin(leapfrog = false): boolean {
+    for (let attempt = 0; attempt < PIN_TRIES; attempt++) {
+      const before = this.files.walIndex()
+      if (!(leapfrog ? this.pins.leapfrog() : this.pins.pin())) continue
+      this.place = placeOf(this.place, before, this.files.walIndex())
+      return true
+    }
+    return false
+  }
+
+  releasePin(): void {
+    this.pins.release()
+    this.place = 'none'
+  }
+
+  async close(): Promise<void> {
+    this.place = 'none'
+    this.pins.close()
+    await this.files.close()
+  }
+}
+
+/** Where a pin landed, told from the header before and after it was taken; the careful answer when that is not certain. */
+function placeOf(old: PinPlace, before: WalIndexHeader | undefined, after: WalIndexHeader | undefined): PinPlace {
+  const complete = (header: WalIndexHeader | undefined) => header !== undefined && header.backfilled === header.mxFrame
+  if (!before || !after || !complete(before) || !complete(after)) return 'read-mark'
+  if (!sameCycle(before, after) || before.mxFrame !== after.mxFrame) return 'read-mark'
+  return old === 'database-unconfirmed' || old === 'database' ? 'database' : 'database-unconfirmed'
+}

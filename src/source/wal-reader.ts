@@ -1,0 +1,103 @@
+// Reads stretches of a WAL in pieces and hands each to a scanner. Between pieces other work may run (a transaction can be larger
+// than memory), within one nothing can: the buffer is shared by the whole process.
+
+import type { WalCursor } from '../model/provenance.js'
+import {
+  FRAME_HEADER_BYTES,
+  frameOffset,
+  parseWalHeader,
+  WAL_HEADER_BYTES,
+  type WalHeader,
+} from '../sqlite/wal-format.js'
+import { type ScanResult, WalScanner } from '../sqlite/wal-scan.js'
+import type { DatabaseFiles } from './files.js'
+
+const PIECE_BYTES = 2 << 20
+/** Longest stretch of synchronous work before others get their turn. */
+const BREATH_MS = 8
+
+/** Allocated on its own, so that frames (multiples of 8 bytes) lie aligned for the checksum's word view. */
+const buffer = Buffer.from(new ArrayBuffer(PIECE_BYTES))
+
+/** Lets timers and sockets have their turn when the current stretch of work has been long. */
+export class Breath {
+  private last = performance.now()
+
+  async take(): Promise<void> {
+    if (performance.now() - this.last < BREATH_MS) return
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    this.last = performance.now()
+  }
+}
+
+export function framesPerPiece(pageSize: number): number {
+  return Math.floor(PIECE_BYTES / (FRAME_HEADER_BYTES + pageSize))
+}
+
+export function readWalHeader(files: DatabaseFiles): WalHeader | undefined {
+  const bytes = buffer.subarray(0, WAL_HEADER_BYTES)
+  const length = files.readWal(bytes, WAL_HEADER_BYTES, 0)
+  return parseWalHeader(bytes.subarray(0, length))
+}
+
+/** A scanner before the first frame of the cycle with these salts; undefined while the WAL's header is another cycle's. */
+export function scannerAtStart(files: DatabaseFiles, cycle: { salt1: number; salt2: number }): WalScanner | undefined {
+  const header = readWalHeader(files)
+  if (!header || header.salt1 !== cycle.salt1 || header.salt2 !== cycle.salt2) return undefined
+  const { checksum1, checksum2 } = header
+  return new WalScanner(header.pageSize, header.bigEndianChecksum, header.salt1, header.salt2, {
+    frames: 0,
+    checksum1,
+    checksum2,
+  })
+}
+
+export function scannerAtCursor(pageSize: number, bigEndianChecksum: boolean, cursor: WalCursor): WalScanner {
+  return new WalScanner(pageSize, bigEndianChecksum, cursor.salt1, cursor.salt2, cursor)
+}
+
+/** `bytes` holds the piece's frames and is valid only during the call. `firstFrame` counts from 0. */
+export type Piece = (result: ScanResult, bytes: Buffer, firstFrame: number) => void
+
+/** Scan from the scanner's place up to `untilFrames`, or to where the chain ends. True when it got there. */
+export async function scanFrames(
+  files: DatabaseFiles,
+  scanner: WalScanner,
+  untilFrames: number,
+  piece: Piece,
+): Promise<boolean> {
+  const breath = new Breath()
+  const most = framesPerPiece(scanner.pageSize)
+  const frameBytes = FRAME_HEADER_BYTES + scanner.pageSize
+  while (scanner.frames < untilFrames) {
+    const first = scanner.frames
+    const wanted = Math.min(most, untilFrames - first)
+    const length = files.readWal(buffer, wanted * frameBytes, frameOffset(first, scanner.pageSize))
+    const whole = Math.floor(length / frameBytes)
+    const result = scanner.scan(buffer, whole)
+    piece(result, buffer, first)
+    if (result.frames < wanted) return false
+    await breath.take()
+  }
+  return true
+}
+
+/** Read frames `[from, until)` again without checking them, piece by piece. */
+export async function readFrames(
+  files: DatabaseFiles,
+  pageSize: number,
+  from: number,
+  until: number,
+  piece: (bytes: Buffer, firstFrame: number, count: number) => void,
+): Promise<void> {
+  const breath = new Breath()
+  const frameBytes = FRAME_HEADER_BYTES + pageSize
+  for (let first = from; first < until; ) {
+    const wanted = Math.min(framesPerPiece(pageSize), until - first)
+    const count = Math.floor(files.readWal(buffer, wanted * frameBytes, frameOffset(first, pageSize)) / frameBytes)
+    if (count === 0) return
+    piece(buffer, first, count)
+    first += count
+    await breath.take()
+  }
+}
