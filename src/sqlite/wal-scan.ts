@@ -27,6 +27,7 @@ export class WalScanner {
   private commits = new Uint32Array(0)
   private lastCommitPage = 0
   private lastCommitSize = 0
+  private lastCommitWords = new Int32Array(0)
   private justCommitted = false
   /** Frames of the cycle that are behind this scanner. */
   frames: number
@@ -102,12 +103,14 @@ export class WalScanner {
         this.justCommitted = false
       } else {
         // A commit directly behind a commit, of the same page with the same content: padding, or the same change once more.
-        // At the beginning of a piece the frame before is out of sight; then it counts as a repeat, the careful side.
+        // At the beginning of a piece the frame before is out of sight; its page was kept.
         if (
           this.justCommitted &&
           page === this.lastCommitPage &&
           commit === this.lastCommitSize &&
-          (frame === 0 || equalWords(words, word - frameWords + 6, word + 6, frameWords - 6))
+          (frame === 0
+            ? equalWords(this.lastCommitWords, 0, words, word + 6, frameWords - 6)
+            : equalWords(words, word - frameWords + 6, words, word + 6, frameWords - 6))
         ) {
           repeatedCommits++
         }
@@ -117,12 +120,16 @@ export class WalScanner {
         commitCount++
       }
     }
+    if (this.justCommitted && frame > 0) {
+      const lastWord = (frame - 1) * frameWords
+      this.lastCommitWords = words.slice(lastWord + 6, lastWord + frameWords)
+    }
     this.frames += frame
     return { frames: frame, pages, commits, repeatedCommits, commitCount, stop }
   }
 }
 
-function equalWords(words: Int32Array, a: number, b: number, count: number): boolean {
-  for (let i = 0; i < count; i++) if (words[a + i] !== words[b + i]) return false
+function equalWords(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[atA + i] !== b[atB + i]) return false
   return true
 }

@@ -1,0 +1,157 @@
+// Reads an object: every LZ4 frame that Litestream 0.3 reads (see frame-format), except the legacy format, in which a cut cannot be
+// noticed. Skippable frames may stand before it, anything but a second frame behind it; of that only our trailer is looked at.
+// Stricter than the original: block checksums are verified as the standard says, and a second frame is an error instead of lost.
+//
+// Whatever is cut, changed, too long or not LZ4 at all is a LitestreamError CORRUPT that names the object. Content is handed
+// out before the checksum behind it was seen: it counts only when the iteration has ended.
+//
+// Memory: per block in flight at most twice the frame's maximum for a block, whatever the object claims.
+
+import { LitestreamError, messageOf } from '../errors.js'
+import { ChunkReader, throwIfAborted } from './chunks.js'
+import { type Fail, readBehind, readHeader } from './frame-ends.js'
+import { BLOCKS_IN_FLIGHT, END_MARK, type FrameHeader, STORED_FLAG } from './frame-format.js'
+import { InFlight } from './in-flight.js'
+import { BLOCK_ROOM_BYTES, uncompressBlock } from './lz4-blocks.js'
+import { LinkedBlocks } from './lz4-linked.js'
+import { measureBlock } from './lz4-sequences.js'
+import { loadXxh32, type Xxh32Factory } from './xxh32.js'
+
+export interface DecodeFrameOptions {
+  /** The object's key, or whatever names it in errors. */
+  readonly name: string
+  /** 4 by default. 1 uses no threads and the least memory. */
+  readonly blocksInFlight?: number | undefined
+  /** Called with the payload of the trailer behind the frame, if there is one, before the iteration ends. */
+  readonly onTrailer?: ((payload: Uint8Array) => void) | undefined
+  /** More content than this is CORRUPT. */
+  readonly contentBytesMax?: number | undefined
+  /** Rejects with ABORTED when it fires, even while the source hangs. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The content of the one LZ4 frame in `source`. Errors of the source pass unchanged. */
+export async function* decodeFrame(
+  source: AsyncIterable<Uint8Array>,
+  options: DecodeFrameOptions,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { name, signal, onTrailer, blocksInFlight = BLOCKS_IN_FLIGHT, contentBytesMax = Infinity } = options
+  const what = `reading ${name}`
+  const fail: Fail = (text, cause) => {
+    throw new LitestreamError(
+      'CORRUPT',
+      `${name} is damaged: ${text}; use another replica or another point in time`,
+      cause === undefined ? undefined : { cause },
+    )
+  }
+  const reader = new ChunkReader(source, signal, what)
+  const blocks = new InFlight<Buffer>(blocksInFlight)
+  try {
+    const xxh32 = await loadXxh32()
+    const { header, contentSize } = await readHeader(reader, xxh32, fail)
+    const allowedBytes = Math.min(contentBytesMax, contentSize ?? Infinity)
+    const content = xxh32.create()
+    let contentBytes = 0
+    const account = (bytes: Buffer): Buffer => {
+      contentBytes += bytes.length
+      if (contentBytes > allowedBytes) fail(`its content is longer than the ${allowedBytes} bytes that it may have`)
+      if (header.contentChecksum) content.update(bytes)
+      return bytes
+    }
+
+    const decode = blockDecoder(header, blocksInFlight === 1, fail)
+    for await (const block of readBlocks(reader, header, xxh32, fail)) {
+      blocks.add(decode(block))
+      if (blocks.isFull) yield account(await blocks.take())
+      throwIfAborted(signal, what)
+    }
+    while (!blocks.isEmpty) {
+      yield account(await blocks.take())
+      throwIfAborted(signal, what)
+    }
+
+    if (contentSize !== undefined && contentBytes !== contentSize) {
+      fail(`its content is ${contentBytes} bytes long, its header says ${contentSize}`)
+    }
+    if (header.contentChecksum) {
+      const checksum = Buffer.alloc(4)
+      if ((await reader.fill(checksum)) < 4) fail('it is cut off in its content checksum')
+      if (checksum.readUInt32LE(0) !== content.digest())
+        fail('its content does not have the checksum that it should have')
+    }
+    const payload = await readBehind(reader, fail)
+    if (payload !== undefined) onTrailer?.(payload)
+  } finally {
+    await reader.close()
+    await blocks.settle()
+  }
+}
+
+interface StoredBlock {
+  /** The block behind BLOCK_ROOM_BYTES of room. */
+  readonly bytes: Buffer
+  readonly isCompressed: boolean
+  readonly isLast: boolean
+  /** From 1. */
+  readonly number: number
+}
+
+/** The frame's blocks as stored, their checksums verified, up to and including the end mark. */
+async function* readBlocks(
+  reader: ChunkReader,
+  header: FrameHeader,
+  xxh32: Xxh32Factory,
+  fail: Fail,
+): AsyncGenerator<StoredBlock, void, undefined> {
+  const first = Buffer.alloc(4)
+  if ((await reader.fill(first)) < 4) fail('it is cut off behind its header')
+  let word = first.readUInt32LE(0)
+  for (let number = 1; word !== END_MARK; number++) {
+    const blockBytes = word & ~STORED_FLAG
+    if (blockBytes > header.blockBytesMax) {
+      fail(`block ${number} claims ${blockBytes} bytes, more than the ${header.blockBytesMax} of its frame`)
+    }
+    // One read for the block, its checksum and the next block's length, which tells whether this one is the last.
+    const end = BLOCK_ROOM_BYTES + blockBytes
+    const buffer = Buffer.allocUnsafe(end + (header.blockChecksums ? 4 : 0) + 4)
+    if ((await reader.fill(buffer, BLOCK_ROOM_BYTES)) < buffer.length - BLOCK_ROOM_BYTES) {
+      fail(`it is cut off in or behind block ${number}`)
+    }
+    if (header.blockChecksums && buffer.readUInt32LE(end) !== xxh32.of(buffer.subarray(BLOCK_ROOM_BYTES, end))) {
+      fail(`block ${number} does not have the checksum that it should have`)
+    }
+    const isCompressed = word < STORED_FLAG
+    word = buffer.readUInt32LE(buffer.length - 4)
+    yield { bytes: buffer.subarray(0, end), isCompressed, isLast: word === END_MARK, number }
+  }
+}
+
+/**
+ * A function from blocks, in order, to their contents.
+ *
+ * A block does not say how long its content is. All but the last are usually full, so the maximum is taken as the size; the
+ * last one is measured, and so are all when one turned out shorter: a wrong size is correct but wastes memory (see lz4-blocks).
+ */
+function blockDecoder(header: FrameHeader, here: boolean, fail: Fail): (block: StoredBlock) => Promise<Buffer> {
+  const linked = header.independent ? undefined : new LinkedBlocks()
+  const { blockBytesMax } = header
+  let expectFull = true
+
+  return async ({ bytes, isCompressed, isLast, number }) => {
+    const stored = bytes.subarray(BLOCK_ROOM_BYTES)
+    if (!isCompressed) {
+      linked?.store(stored)
+      return stored
+    }
+    try {
+      if (linked !== undefined) return linked.decode(stored, blockBytesMax)
+      if (isLast || !expectFull) return await uncompressBlock(bytes, measureBlock(stored, blockBytesMax), here)
+      const content = await uncompressBlock(bytes, blockBytesMax, here)
+      if (content.length < blockBytesMax) expectFull = false
+      return content
+    } catch (error) {
+      if (error instanceof LitestreamError) throw error
+      return fail(`block ${number} cannot be decompressed: ${messageOf(error)}`, error)
+    }
+  }
+}
