@@ -24,6 +24,8 @@ export interface DatabaseConfig {
   readonly checkpointIntervalMs: number
   readonly minCheckpointPageCount: number
   readonly maxCheckpointPageCount: number
+  /** `max-wal-size` (ours): past this the source's WAL is no longer held back for an unreachable replica. */
+  readonly maxWalBytes: number
   readonly replicas: readonly ReplicaConfig[]
 }
 

@@ -12,8 +12,8 @@ export interface HoldFacts {
   readonly frames: number
   readonly backfilled: number
   readonly checkpointRunning: boolean
-  /** Commits came since the pin was taken. */
-  readonly movedSincePin: boolean
+  /** The pin was taken by a leapfrog, and no commit came since. */
+  readonly settled: boolean
   /** Since the WAL last grew or restarted. */
   readonly quietMs: number
   /** WAL size at which a window is worth its risk. */
@@ -26,8 +26,6 @@ export type Hold = 'hold' | 'leapfrog' | 'release' | 'window'
 
 /** With nothing growing for this long, an unfinished checkpoint may be waiting for us. */
 export const QUIET_MS = 20
-/** Writers that paused for longer than this are not waited for with a window. */
-const STEADY_MS = 250
 
 export function planHold(facts: HoldFacts): Hold {
   if (facts.pin === 'none' || !facts.caughtUp) return 'hold'
@@ -37,10 +35,12 @@ export function planHold(facts: HoldFacts): Hold {
   if (complete) return facts.pin === 'database' ? 'hold' : 'leapfrog'
   // New frames behind a pin on mark 0, which forbids to backfill them.
   if (facts.pin !== 'read-mark') return 'leapfrog'
-  if (facts.frames >= facts.windowFrames && facts.quietMs < STEADY_MS && facts.windowRestMs === 0) return 'window'
-  if (facts.shmWritable) return facts.movedSincePin ? 'leapfrog' : 'hold'
-  // A reader of a read-only wal-index cannot set a mark of its own; an unfinished checkpoint would wait for it.
-  return facts.quietMs >= QUIET_MS ? 'release' : 'hold'
+  // A blocked checkpoint stops all writers, cannot be seen, and waits for the very slot that our read mark lies in: a pin that is
+  // taken anew may land on the same slot, and a leapfrog shares it when its mark is the newest. Only letting go certainly helps.
+  if (facts.quietMs >= QUIET_MS) return 'release'
+  if (facts.frames >= facts.windowFrames && facts.windowRestMs === 0) return 'window'
+  // A reader of a read-only wal-index cannot set a mark of its own; elsewhere the newest mark lets a checkpoint get further.
+  return facts.shmWritable && !facts.settled ? 'leapfrog' : 'hold'
 }
 
 export const WINDOW_MS_MIN = 0.3

@@ -16,7 +16,7 @@ import type { Clock } from '../clock.js'
 import { isLitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { FileStamp, WalCursor } from '../model/provenance.js'
-import { planHold, QUIET_MS, windowFrames } from '../plan/let-go-plan.js'
+import { planHold, windowFrames } from '../plan/let-go-plan.js'
 import { DatabaseFiles } from '../source/files.js'
 import { LiveDatabase } from '../source/live-database.js'
 import type { ChunkPool } from '../source/spool.js'
@@ -40,10 +40,11 @@ export interface FollowerOptions {
 
 /** Between two looks while commits keep coming. */
 const BUSY_MS = 20
-/** How long a pin is let go for a checkpoint whose busy handler may be asleep. */
+/** How long a pin is let go at least for a checkpoint whose busy handler may be asleep; then until the next change. */
 const RELEASE_MS = 150
 /** A database file must have been left alone for this long before it is read without a WAL. */
 const SETTLED_MS = 1000
+const RATE_HALF_LIFE_MS = 300
 /** The wal-index and the WAL contradict each other for longer than any writer needs. */
 const CONTRADICTION_MS = 5000
 
@@ -65,7 +66,8 @@ export class Follower {
   private stopping = false
   private lastGrowthMs = Number.NEGATIVE_INFINITY
   private contradictionSinceMs: number | undefined
-  private movedSincePin = false
+  /** The pin was taken by a leapfrog and nothing came since. */
+  private settled = false
   private rate = { bytesPerSecond: 0, sinceMs: 0, frames: 0 }
 
   constructor(private readonly options: FollowerOptions) {
@@ -373,30 +375,29 @@ export class Follower {
       frames: header.mxFrame,
       backfilled: header.backfilled,
       checkpointRunning: header.backfillAttempted > header.backfilled,
-      movedSincePin: this.movedSincePin,
+      settled: this.settled,
       quietMs: now - this.lastGrowthMs,
       windowFrames: windowFrames(this.rate.bytesPerSecond, frameBytes, this.options.minCheckpointPageCount),
       windowRestMs: this.window.restMs(),
     })
     if (decision === 'leapfrog') {
-      if (live.takePin(true)) this.movedSincePin = false
+      if (live.takePin(true)) this.settled = true
       if (await this.look()) this.grew()
     } else if (decision === 'window') {
       await this.window.open(live, tracker)
-      this.movedSincePin = false
+      this.settled = false
       if (await this.look()) this.grew()
     } else if (decision === 'release') {
       live.releasePin()
       return RELEASE_MS
     }
     const quietMs = this.options.clock.monotonic() - this.lastGrowthMs
-    const unsettled = live.pin !== 'database' && (decision !== 'hold' || quietMs < QUIET_MS * 4)
-    return quietMs < 250 || unsettled ? BUSY_MS : this.options.monitorIntervalMs
+    return quietMs < 250 || live.pin !== 'database' ? BUSY_MS : this.options.monitorIntervalMs
   }
 
   private takePin(): boolean {
     const pinned = this.live?.takePin() ?? false
-    if (pinned) this.movedSincePin = false
+    if (pinned) this.settled = false
     return pinned
   }
 
@@ -425,16 +426,16 @@ export class Follower {
 
   private grew(): void {
     this.lastGrowthMs = this.options.clock.monotonic()
-    this.movedSincePin = true
+    this.settled = false
   }
 
-  /** Bytes a second that the WAL grows by, over some hundred milliseconds. */
+  /** Bytes a second that the WAL grows by: the fastest of late, so that a burst is known from its beginning. */
   private measure(frames: number, frameBytes: number, nowMs: number): void {
-    const elapsedMs = nowMs - this.rate.sinceMs
-    if (elapsedMs < 100) return
+    const elapsedMs = Math.max(1, nowMs - this.rate.sinceMs)
     const grown = frames >= this.rate.frames ? frames - this.rate.frames : frames
-    const latest = (grown * frameBytes * 1000) / elapsedMs
-    this.rate = { bytesPerSecond: (this.rate.bytesPerSecond + latest) / 2, sinceMs: nowMs, frames }
+    const latest = (grown * frameBytes * 1000) / Math.max(BUSY_MS / 2, Math.min(elapsedMs, BUSY_MS * 2))
+    const faded = this.rate.bytesPerSecond * 0.5 ** (elapsedMs / RATE_HALF_LIFE_MS)
+    this.rate = { bytesPerSecond: Math.max(latest, faded), sinceMs: nowMs, frames }
   }
 
   private become(status: FollowerStatus, reason: string): void {

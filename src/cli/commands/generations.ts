@@ -1,0 +1,69 @@
+// `litestream generations`: each generation of a database's replicas, when it began and ended, and how far it lags behind.
+//
+// lag = newest change of the database file or its WAL (now, for a replica's URL) - newest object of the generation. It may be
+// negative. A generation with no object that counts is not listed: nothing can be restored from it, and it has no times.
+
+import { stat } from 'node:fs/promises'
+import { LitestreamError, messageOf } from '../../errors.js'
+import { generationPrefix } from '../../model/layout.js'
+import { commonFlags, parseCommandLine, stringFlag } from '../args.js'
+import { type CommandIo, EXIT_FAILURE } from '../io.js'
+import { listGenerations, listLayout, printList, resolveRequest } from '../listing.js'
+import { formatLag, formatSeconds } from '../output.js'
+import { formatUsage } from '../usage.js'
+
+const FLAGS = { ...commonFlags, replica: stringFlag() }
+const HEADER = ['name', 'generation', 'lag', 'start', 'end']
+
+const USAGE = {
+  forms: ['generations [flags] DB_PATH', 'generations [flags] REPLICA_URL'],
+  about: 'generations lists the generations of the replicas of a database, or of one replica by its URL.',
+  flags: [['-replica NAME', 'Only this replica of the database.']],
+} as const
+
+export async function run(args: string[], io: CommandIo): Promise<number> {
+  const parsed = parseCommandLine(args, FLAGS, formatUsage(USAGE, io), io)
+  if (!parsed) return EXIT_FAILURE
+  const request = await resolveRequest(parsed.operands, parsed.flags, io, 'database path or replica URL required')
+  const changedAtMs = request.database ? await lastChangeMs(request.database.path) : Date.now()
+
+  return printList(
+    request,
+    HEADER,
+    'cannot list generations',
+    async (client, replica) => {
+      const rows: string[][] = []
+      for (const generation of await listGenerations(client, io.signal)) {
+        const objects = await listLayout(client, generationPrefix(generation), io.signal)
+        if (objects.length === 0) continue
+        const { first, last } = bounds(objects.map(({ modifiedAtMs }) => modifiedAtMs))
+        const lag = formatLag(changedAtMs - last)
+        rows.push([replica.name, generation, lag, formatSeconds(first), formatSeconds(last)])
+      }
+      return rows
+    },
+    io,
+  )
+}
+
+function bounds(times: readonly number[]): { first: number; last: number } {
+  return { first: times.reduce((a, b) => Math.min(a, b)), last: times.reduce((a, b) => Math.max(a, b)) }
+}
+
+/** Only the files' times are asked for; nothing is opened. */
+async function lastChangeMs(path: string): Promise<number> {
+  const database = await modifiedAtMs(path)
+  if (database === undefined) {
+    throw new LitestreamError('NOT_FOUND', `stat ${path}: no such file or directory; a replica's URL lists without it`)
+  }
+  return Math.max(database, (await modifiedAtMs(`${path}-wal`)) ?? 0)
+}
+
+async function modifiedAtMs(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new LitestreamError('LOCAL', messageOf(cause), { cause })
+  }
+}

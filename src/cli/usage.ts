@@ -1,0 +1,46 @@
+// The help texts. Each shows the configuration file that would be read.
+
+import { defaultConfigPath } from '../config/paths.js'
+import type { CommandIo } from './io.js'
+
+export const OVERVIEW = `litestream replicates SQLite databases continuously to S3-compatible storage or to a directory, in the
+layout of Litestream 0.3, without writing to the volume of the databases.
+
+Usage:
+
+\tlitestream <command> [flags] [arguments]
+
+The commands are:
+
+\tdatabases    list the databases of the configuration
+\tgenerations  list the generations of a database's replicas
+\treplicate    follow databases and keep their replicas up to date
+\trestore      bring a database back from a replica
+\tsnapshots    list the snapshots of a database's replicas
+\tversion      print the version
+\twal          list the WAL segments of a database's replicas
+
+"litestream <command> -h" explains a command.
+
+Exit status: 0 when the command did what was asked; 1 for every failure, for help, and for no command.
+A failure is one line on stderr; the lists print nothing but their table on stdout.
+`
+
+export interface CommandUsage {
+  /** The forms of the command line, without "litestream". */
+  readonly forms: readonly string[]
+  readonly about: string
+  readonly flags: readonly (readonly [flag: string, meaning: string])[]
+}
+
+const NO_EXPAND = [
+  '-no-expand-env',
+  'Take $NAME in the configuration as it stands, instead of the environment variable.',
+] as const
+
+export function formatUsage(usage: CommandUsage, io: CommandIo): string {
+  const config = ['-config PATH', `Read this configuration file. Default: ${defaultConfigPath(io.env)}`] as const
+  const forms = usage.forms.map((form) => `\tlitestream ${form}\n`).join('')
+  const flags = [config, NO_EXPAND, ...usage.flags].map(([flag, meaning]) => `\t${flag}\n\t    ${meaning}\n`).join('')
+  return `${usage.about}\n\nUsage:\n\n${forms}\nFlags (before the arguments):\n\n${flags}`
+}
