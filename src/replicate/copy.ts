@@ -15,6 +15,7 @@ const BLOCK_BYTES = 1 << 20
 /** What a finished copy needs on top of its pages: nothing when nobody wrote meanwhile. */
 export interface CopyEnd {
   readonly state: SourceState
+  /** The receiver's from now on, to be cleared by it. */
   readonly changes: Changeset
 }
 
@@ -80,6 +81,7 @@ export class DatabaseCopy {
     }
     const state = await this.follower.endCopy(sink, next, signal)
     signal.throwIfAborted()
+    this.changes = undefined
     await end({ state, changes })
   }
 

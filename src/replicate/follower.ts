@@ -44,12 +44,16 @@ const BUSY_MS = 20
 const RELEASE_MS = 150
 /** A database file must have been left alone for this long before it is read without a WAL. */
 const SETTLED_MS = 1000
+const SETTLING = 'the database was closed a moment ago'
+const STOPPED = 'stopped'
 const RATE_HALF_LIFE_MS = 300
 /** The wal-index and the WAL contradict each other for longer than any writer needs. */
 const CONTRADICTION_MS = 5000
 
 export class Follower {
   status: FollowerStatus = 'waiting'
+  /** The database could be observed at least once. */
+  hasSource = false
   /** Why the status is what it is, for people. */
   reason = 'starting'
 
@@ -204,7 +208,7 @@ export class Follower {
     } catch (error) {
       this.options.log.error('the last look before stopping failed', { error })
     }
-    await this.detach('waiting', 'stopped')
+    await this.detach('waiting', STOPPED)
   }
 
   private async serveRequests(): Promise<void> {
@@ -263,7 +267,7 @@ export class Follower {
     const stamp = files.stamp()
     const ageMs = this.options.clock.now() - stamp.newestMs
     if (ageMs < SETTLED_MS) {
-      await this.detach('waiting', 'the database was closed a moment ago')
+      await this.detach('waiting', SETTLING)
       return Math.max(50, SETTLED_MS - ageMs + 10)
     }
     this.stamp = stamp
@@ -440,11 +444,16 @@ export class Follower {
 
   private become(status: FollowerStatus, reason: string): void {
     if (status === this.status && reason === this.reason) return
+    const { log } = this.options
+    const before = this.status
     this.status = status
     this.reason = reason
-    if (reason === 'stopped') return
-    if (status === 'waiting') this.options.log.warn('waiting for the database', { reason })
-    else this.options.log.debug(`database ${status}`, { reason })
+    if (status === 'attached' || status === 'quiescent') {
+      this.hasSource = true
+      log.info(status === 'attached' ? 'following the WAL' : 'database is closed, watching it', { from: before })
+    } else if (status === 'missing') log.info('no database found yet, waiting for it')
+    else if (reason === SETTLING || reason === STOPPED) log.debug('waiting for the database', { reason })
+    else log.warn('waiting for the database', { reason })
   }
 
   /** Lets go of everything. Whoever was following has lost continuity, unless this is the end. */

@@ -117,7 +117,9 @@ export class Shipper implements Sink {
     this.wake?.()
     await this.running
     clearTimeout(timer)
-    const left = this.outgoing !== undefined || this.pending.size > 0
+    const unborn = !this.joined && this.follower.hasSource
+    if (unborn && this.lastError === undefined) this.options.log.warn('stopped before the first snapshot was complete')
+    const left = this.outgoing !== undefined || this.pending.size > 0 || (unborn && this.lastError !== undefined)
     this.forget()
     await this.options.client.close()
     if (left) {
@@ -229,6 +231,7 @@ export class Shipper implements Sink {
       this.follower.leave(this)
       this.joined = false
       this.pending.clear()
+      this.dropOutgoing()
       this.lostReason ??= reason
       // An overlay without its snapshot is of no use to anybody.
       await this.options.client.delete([segmentKey(generation, 0, 0)]).catch(() => {})
@@ -260,19 +263,24 @@ export class Shipper implements Sink {
     const key = snapshotKey(target.generation, target.end.index)
     const position = formatPosition({ generation: target.generation, ...target.end })
     const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal)
-    let place = target
     let provenance: Provenance | undefined
     log.info('write snapshot', { position })
     try {
       const finish = async ({ state, changes }: CopyEnd) => {
-        // What is pending lies between the copy's beginning and its end: the overlay has it all.
+        // What is pending lies between the copy's beginning and its end: the overlay has it all. Should its upload fail, it stays
+        // the next thing to ship, and is a segment like any other.
         this.pending.clear()
         this.pendingState = state
         this.joined = true
         this.lostReason = undefined
-        if (changes.size > 0) place = await this.upload(changes, state, target)
-        this.place = place
-        provenance = this.provenanceOf('snapshot', key, state, { overlayBytes: place.end.offset, bytes: copy.bytes })
+        this.place = target
+        if (changes.size > 0) {
+          this.outgoing = { changes, state }
+          this.place = await this.upload(changes, state, target)
+          this.dropOutgoing()
+        }
+        const overlayBytes = this.place.end.offset
+        provenance = this.provenanceOf('snapshot', key, state, { overlayBytes, bytes: copy.bytes })
       }
       const pages = copy.pages(this, finish, snapshotProgress ?? (() => {}))
       const trailer = () => provenance && encodeProvenance(provenance)
