@@ -1,5 +1,5 @@
-// Every key of the configuration, its kind and default: from the document to Config. Two keys beyond Litestream 0.3.13:
-// `max-wal-size` of a database, and root keys that begin with `x-`, which are ignored so that anchors have a place.
+// Every key of the configuration, its kind and default: from the document to Config. Keys beyond Litestream 0.3.13:
+// `max-wal-size` and `allow-checkpoint` of a database, and root keys that begin with `x-`, which are ignored so that anchors have a place.
 
 import type { ConfigDocument, MapReader } from './document.js'
 import { expandPath, isUrl, type Surroundings } from './paths.js'
@@ -13,6 +13,7 @@ export const databaseDefaults = {
   minCheckpointPageCount: 1_000,
   maxCheckpointPageCount: 10_000,
   maxWalBytes: 128 * 2 ** 20,
+  allowCheckpoint: false,
 } as const
 
 const ROOT_KEYS = ['addr', 'dbs', 'exec', 'access-key-id', 'secret-access-key', 'logging']
@@ -25,6 +26,7 @@ const DATABASE_KEYS = [
   'min-checkpoint-page-count',
   'max-checkpoint-page-count',
   'max-wal-size',
+  'allow-checkpoint',
   'replicas',
 ]
 const REPLICA_KEYS = [
@@ -135,6 +137,7 @@ function readDatabase(reader: MapReader, credentials: Credentials, around: Surro
     minCheckpointPageCount,
     maxCheckpointPageCount,
     maxWalBytes,
+    allowCheckpoint: reader.boolean('allow-checkpoint') ?? databaseDefaults.allowCheckpoint,
     replicas,
   }
 }

@@ -24,8 +24,10 @@ export interface DatabaseConfig {
   readonly checkpointIntervalMs: number
   readonly minCheckpointPageCount: number
   readonly maxCheckpointPageCount: number
-  /** `max-wal-size` (ours): past this the source's WAL is no longer held back for an unreachable replica. */
+  /** `max-wal-size` (ours): a WAL of this size is given every chance to restart, however fast it grows. */
   readonly maxWalBytes: number
+  /** `allow-checkpoint` (ours): run PASSIVE checkpoints for an application that never does. */
+  readonly allowCheckpoint: boolean
   readonly replicas: readonly ReplicaConfig[]
 }
 

@@ -55,8 +55,16 @@ export function nextWindowMs(windowMs: number, succeeded: boolean): number {
 
 const WINDOW_BYTES_MAX = 64 << 20
 
-/** Rare windows while writes are fast: the WAL may grow by some 0.4 s of writing, between the configured minimum and 64 MB. */
-export function windowFrames(bytesPerSecond: number, frameBytes: number, minCheckpointPageCount: number): number {
-  const frames = Math.floor(Math.min(WINDOW_BYTES_MAX, bytesPerSecond * 0.4) / frameBytes)
-  return Math.max(1, minCheckpointPageCount, frames)
+/**
+ * Rare windows while writes are fast: the WAL may grow by some 0.4 s of writing, between the configured minimum and 64 MB, and in no
+ * case past half of `walBytesMax`, so that there is room for several tries.
+ */
+export function windowFrames(
+  bytesPerSecond: number,
+  frameBytes: number,
+  minCheckpointPageCount: number,
+  walBytesMax: number,
+): number {
+  const wanted = Math.max(minCheckpointPageCount * frameBytes, Math.min(WINDOW_BYTES_MAX, bytesPerSecond * 0.4))
+  return Math.max(1, Math.floor(Math.min(wanted, walBytesMax / 2) / frameBytes))
 }

@@ -20,6 +20,9 @@ export interface DaemonDatabase {
   readonly path: string
   readonly monitorIntervalMs: number
   readonly minCheckpointPageCount: number
+  readonly maxCheckpointPageCount: number
+  readonly maxWalBytes: number
+  readonly allowCheckpoint: boolean
   /** Where changed pages may be kept past memory; the system's temporary directory by default. Never the database's volume. */
   readonly spoolDirectory?: string | undefined
   readonly replicas: readonly DaemonReplica[]
@@ -47,17 +50,9 @@ export class Daemon {
     const { clock, randomHex } = options
     const pool = new ChunkPool(PENDING_BYTES_MAX)
     this.units = options.databases.map((database) => {
-      const { path, monitorIntervalMs, minCheckpointPageCount, spoolDirectory } = database
+      const { path, spoolDirectory } = database
       const log = options.log.child({ db: path })
-      const follower = new Follower({
-        path,
-        monitorIntervalMs,
-        minCheckpointPageCount,
-        pool,
-        spoolDirectory,
-        clock,
-        log,
-      })
+      const follower = new Follower({ ...database, pool, clock, log })
       const shippers = database.replicas.map((replica) => {
         const shipperLog = log.child({ replica: replica.name })
         return new Shipper(follower, { ...replica, pool, spoolDirectory, clock, randomHex, log: shipperLog })

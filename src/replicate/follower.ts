@@ -15,13 +15,16 @@
 import type { Clock } from '../clock.js'
 import { isLitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
-import type { FileStamp, WalCursor } from '../model/provenance.js'
+import type { FileStamp } from '../model/provenance.js'
+import { growsUnchecked } from '../plan/checkpoint-plan.js'
 import { planHold, windowFrames } from '../plan/let-go-plan.js'
+import { passiveCheckpoint } from '../source/checkpointer.js'
 import { DatabaseFiles } from '../source/files.js'
 import { LiveDatabase } from '../source/live-database.js'
 import type { ChunkPool } from '../source/spool.js'
 import { Wakeup } from '../source/wakeup.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
+import type { WalIndexHeader } from '../sqlite/wal-index.js'
 import type { Sink, SourceState } from './sink.js'
 import { WalTracker } from './wal-tracker.js'
 import { CheckpointWindow } from './window.js'
@@ -32,6 +35,9 @@ export interface FollowerOptions {
   readonly path: string
   readonly monitorIntervalMs: number
   readonly minCheckpointPageCount: number
+  readonly maxCheckpointPageCount: number
+  readonly maxWalBytes: number
+  readonly allowCheckpoint: boolean
   readonly pool: ChunkPool
   readonly spoolDirectory?: string | undefined
   readonly clock: Clock
@@ -72,6 +78,7 @@ export class Follower {
   private contradictionSinceMs: number | undefined
   /** The pin was taken by a leapfrog and nothing came since. */
   private settled = false
+  private checkpointSeen = { backfilled: 0, atMs: 0, told: false }
   private rate = { bytesPerSecond: 0, sinceMs: 0, frames: 0 }
 
   constructor(private readonly options: FollowerOptions) {
@@ -372,6 +379,7 @@ export class Follower {
     if (!header || this.stopping) return BUSY_MS
     const frameBytes = FRAME_HEADER_BYTES + this.pageSize
     this.measure(header.mxFrame, frameBytes, now)
+    if (await this.mindCheckpoints(header, now)) return BUSY_MS
     const decision = planHold({
       pin: live.pin,
       shmWritable: this.files?.shmWritable ?? false,
@@ -381,7 +389,12 @@ export class Follower {
       checkpointRunning: header.backfillAttempted > header.backfilled,
       settled: this.settled,
       quietMs: now - this.lastGrowthMs,
-      windowFrames: windowFrames(this.rate.bytesPerSecond, frameBytes, this.options.minCheckpointPageCount),
+      windowFrames: windowFrames(
+        this.rate.bytesPerSecond,
+        frameBytes,
+        this.options.minCheckpointPageCount,
+        this.options.maxWalBytes,
+      ),
       windowRestMs: this.window.restMs(),
     })
     if (decision === 'leapfrog') {
@@ -397,6 +410,38 @@ export class Follower {
     }
     const quietMs = this.options.clock.monotonic() - this.lastGrowthMs
     return quietMs < 250 || live.pin !== 'database' ? BUSY_MS : this.options.monitorIntervalMs
+  }
+
+  /** The application is expected to checkpoint. Where it does not: say so, or do it where that is allowed (true when it was done). */
+  private async mindCheckpoints(header: WalIndexHeader, nowMs: number): Promise<boolean> {
+    const { maxCheckpointPageCount, allowCheckpoint, log } = this.options
+    const seen = this.checkpointSeen
+    if (header.backfilled !== seen.backfilled || header.mxFrame <= maxCheckpointPageCount) {
+      this.checkpointSeen = { backfilled: header.backfilled, atMs: nowMs, told: false }
+      return false
+    }
+    const { mxFrame: frames, backfilled } = header
+    if (!growsUnchecked({ frames, backfilled, maxCheckpointPageCount, sinceCheckpointMs: nowMs - seen.atMs }))
+      return false
+    const files = this.files as DatabaseFiles
+    if (!allowCheckpoint || !files.shmWritable) {
+      const remedy = files.shmWritable
+        ? 'checkpoint in the application, or set allow-checkpoint'
+        : 'checkpoint in the application'
+      if (!seen.told) log.warn('the WAL grows because the application never checkpoints', { frames, remedy })
+      seen.told = true
+      return false
+    }
+    // Without the pin, as in a window; nobody else checkpoints, so at most one restart follows.
+    this.live?.releasePin()
+    seen.atMs = nowMs
+    try {
+      const result = await passiveCheckpoint(files.path)
+      log.info('checkpoint', { mode: 'PASSIVE', frames: result.log, checkpointed: result.checkpointed })
+    } catch (error) {
+      log.error('checkpoint', { error })
+    }
+    return true
   }
 
   private takePin(): boolean {

@@ -267,16 +267,19 @@ export class Shipper implements Sink {
     log.info('write snapshot', { position })
     try {
       const finish = async ({ state, changes }: CopyEnd) => {
-        // What is pending lies between the copy's beginning and its end: the overlay has it all. Should its upload fail, it stays
-        // the next thing to ship, and is a segment like any other.
-        this.pending.clear()
+        // Within a generation the overlay follows the newest segment, for whoever restores from an older snapshot, and until this one
+        // can be seen everybody does: it has to hold what came before the copy began as well. All of that is pending. A new generation
+        // has nothing before the copy. Should the upload fail, it stays the next thing to ship, and is a segment like any other.
+        const overlay = target.previous ? this.pending : changes
+        if (target.previous) this.pending = this.newChangeset()
+        for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
         this.pendingState = state
         this.joined = true
         this.lostReason = undefined
         this.place = target
-        if (changes.size > 0) {
-          this.outgoing = { changes, state }
-          this.place = await this.upload(changes, state, target)
+        if (overlay.size > 0) {
+          this.outgoing = { changes: overlay, state }
+          this.place = await this.upload(overlay, state, target)
           this.dropOutgoing()
         }
         const overlayBytes = this.place.end.offset

@@ -137,6 +137,7 @@ export class DatabaseFiles {
   stamp(): FileStamp & { readonly directoryMtimeNs: string; readonly newestMs: number } {
     const stat = fstatSync(this.databaseFd, { bigint: true })
     const directory = statSync(dirname(this.path), { bigint: true })
+    // biome-ignore lint/complexity/useMathMinMax: these are bigints
     const newest = [stat.mtimeNs, stat.ctimeNs, directory.mtimeNs].reduce((a, b) => (a > b ? a : b))
     return {
       ino: String(stat.ino),

@@ -1,7 +1,7 @@
 // Where page images wait for their upload: memory up to a bound shared by the whole process, past it an unlinked file in a
 // temporary directory. Never on the database's volume. Slots are numbered from 0; a slot holds one page.
 
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LitestreamError, messageOf } from '../errors.js'
@@ -115,6 +115,7 @@ export class Spool {
 
   /** The name is gone at once, so that a crash leaves nothing behind. */
   private openFile(): number {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     const folder = mkdtempSync(join(this.directory, 'litestream-spool-'))
     const fd = openSync(join(folder, 'pages'), 'wx+', 0o600)
     rmSync(folder, { recursive: true })

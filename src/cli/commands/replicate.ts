@@ -74,8 +74,9 @@ async function configOf(
 }
 
 async function openDatabase(database: DatabaseConfig, log: Logger): Promise<DaemonDatabase> {
-  const { path, monitorIntervalMs, minCheckpointPageCount, metaPath } = database
+  const { path, metaPath } = database
   log.info('initialized db', { path })
+  if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
       const { name, type, syncIntervalMs, snapshotIntervalMs } = replica
@@ -83,7 +84,7 @@ async function openDatabase(database: DatabaseConfig, log: Logger): Promise<Daem
       return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs }
     }),
   )
-  return { path, monitorIntervalMs, minCheckpointPageCount, spoolDirectory: metaPath, replicas }
+  return { ...database, spoolDirectory: metaPath, replicas }
 }
 
 function placeOf(replica: ReplicaConfig): Attributes {

@@ -53,6 +53,7 @@ describe('defaults', () => {
         minCheckpointPageCount: 1000,
         maxCheckpointPageCount: 10_000,
         maxWalBytes: 134_217_728,
+        allowCheckpoint: false,
         replicas: [
           { type: 'file', name: 'file', path: '/r', ...times },
           {

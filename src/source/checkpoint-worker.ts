@@ -1,0 +1,25 @@
+// Runs in a worker thread: PASSIVE checkpoints on a connection of its own until one is complete (then the next commit restarts the
+// WAL) or patience has run out, then the thread ends. The only code of this program
+// that opens a database for writing; see checkpointer for when it may. Closing the connection is harmless: the pins of this process
+// keep it from being the last one, and SQLite itself keeps the process's locks.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import Database from 'better-sqlite3'
+
+/** Commits keep coming between two checkpoints; each one leaves less to do for the next. */
+const TRIES = 50
+const PAUSE_MS = 2
+
+const database = new Database(workerData as string, { fileMustExist: true, timeout: 0 })
+try {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  let result = { log: 0, checkpointed: 0 }
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    result = (database.pragma('wal_checkpoint(PASSIVE)') as [typeof result])[0]
+    if (result.checkpointed === result.log) break
+    Atomics.wait(pause, 0, 0, PAUSE_MS)
+  }
+  parentPort?.postMessage(result)
+} finally {
+  database.close()
+}
