@@ -11,7 +11,6 @@ export interface HoldFacts {
   readonly caughtUp: boolean
   readonly frames: number
   readonly backfilled: number
-  readonly checkpointRunning: boolean
   /** The pin was taken by a leapfrog, and no commit came since. */
   readonly settled: boolean
   /** Since the WAL last grew or restarted. */

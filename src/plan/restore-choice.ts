@@ -19,13 +19,13 @@ export interface PlannedReplica<R> {
   readonly timeline: GenerationTimeline
 }
 
-export interface RefusedReplica<R> {
+interface RefusedReplica<R> {
   readonly replica: R
   readonly refusal: Refusal
 }
 
 /** A question of the choice: which replica's object. */
-export interface ReplicaQuestion<R> {
+interface ReplicaQuestion<R> {
   readonly replica: R
   readonly object: StoredObject
 }

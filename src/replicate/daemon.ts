@@ -46,8 +46,11 @@ export class Daemon {
     readonly shippers: readonly Shipper[]
   }[]
 
+  private readonly clock: Clock
+
   constructor(options: DaemonOptions) {
     const { clock, randomHex } = options
+    this.clock = clock
     const pool = new ChunkPool(PENDING_BYTES_MAX)
     this.units = options.databases.map((database) => {
       const { path, spoolDirectory } = database
@@ -74,10 +77,14 @@ export class Daemon {
    */
   async stop(deadlineMs: number): Promise<void> {
     const problems: string[] = []
+    const endMs = this.clock.monotonic() + deadlineMs
     await Promise.all(
       this.units.map(async ({ path, log, follower, shippers }) => {
+        // Without its follower no snapshot can end and no replica can join: whoever is at it gets half of the time for that.
+        await Promise.all(shippers.map((shipper) => shipper.settle(deadlineMs / 2)))
+        const leftMs = Math.max(0, endMs - this.clock.monotonic())
         await follower.stop()
-        for (const settled of await Promise.allSettled(shippers.map((shipper) => shipper.stop(deadlineMs)))) {
+        for (const settled of await Promise.allSettled(shippers.map((shipper) => shipper.stop(leftMs)))) {
           if (settled.status === 'fulfilled') continue
           log.error('error closing db', { error: settled.reason })
           problems.push(`${path}: ${messageOf(settled.reason)}`)

@@ -78,6 +78,7 @@ export class Shipper implements Sink {
   /** Of the snapshot under way. */
   private copyAbort: AbortController | undefined
   private stopping = false
+  private onSettled: (() => void) | undefined
   private running: Promise<void> | undefined
   /** The last error of the loop; undefined when the last try worked. */
   lastError: unknown
@@ -102,6 +103,23 @@ export class Shipper implements Sink {
   get position(): string {
     const { place } = this
     return place ? formatPosition({ generation: place.generation, ...place.end }) : ''
+  }
+
+  /** Resolves when no snapshot is under way and the replica has joined, or that cannot happen now; at the latest after `limitMs`. */
+  async settle(limitMs: number): Promise<void> {
+    if (this.settled) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limitMs)
+      this.onSettled = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  private get settled(): boolean {
+    if (this.failures > 0 || this.follower.state() === undefined) return true
+    return this.joined && this.copyAbort === undefined
   }
 
   /**
@@ -164,6 +182,7 @@ export class Shipper implements Sink {
         }
         waitMs = this.failed(error)
       }
+      if (this.settled) this.onSettled?.()
       if (this.stopping && (this.inSync || !this.joined)) return
       if (waitMs > 0 && !(this.stopping && this.failures === 0))
         await this.sleep(this.stopping ? Math.min(waitMs, 500) : waitMs)

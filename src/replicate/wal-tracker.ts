@@ -5,17 +5,16 @@
 // Invariant: the cursor always stands at a commit that the wal-index has published, and what the sinks were given up to their
 // last `commit` is exactly the database at the cursor.
 
-import { PageMap } from '../model/page-map.js'
 import type { WalCursor } from '../model/provenance.js'
 import { Changeset } from '../source/changeset.js'
 import type { DatabaseFiles } from '../source/files.js'
 import type { ChunkPool } from '../source/spool.js'
-import { framesPerPiece, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
+import { scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
 import { type CrossingFacts, judgeCrossing } from '../sqlite/crossing.js'
-import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
-import type { WalScanner } from '../sqlite/wal-scan.js'
+import { passesGate, type WalScanner } from '../sqlite/wal-scan.js'
 import type { Sink, SourceState } from './sink.js'
+import { type Stretch, StretchReader } from './stretch.js'
 
 export type Look =
   | { readonly outcome: 'current' | 'moved' }
@@ -26,29 +25,18 @@ export type Look =
 const LOOK_TRIES = 20
 const WAIT: Look = { outcome: 'wait' }
 
-/** A stretch of frames that passed the gate: which frame holds the last version of each page. */
-interface Stretch {
-  readonly latest: PageMap
-  readonly from: number
-  readonly until: number
-  readonly commits: number
-  readonly repeatedCommits: number
-  readonly scanner: WalScanner
-  /** It passed the gate while all of it was in the shared buffer, and the sinks were given its pages from there. */
-  readonly delivered: boolean
-}
-
 export class WalTracker {
   private current: WalCursor | undefined
   private header: WalIndexHeader | undefined
   private pads: CrossingFacts['pads'] = 'unknown'
+  private readonly reader: StretchReader
   readonly sinks = new Set<Sink>()
   /** Restarts of the WAL that were crossed with proof. */
   crossings = 0
 
   constructor(
     private readonly files: DatabaseFiles,
-    private readonly pageSize: number,
+    readonly pageSize: number,
     private readonly options: {
       readonly pool: ChunkPool
       readonly spoolDirectory?: string | undefined
@@ -57,7 +45,9 @@ export class WalTracker {
       /** A restart of the WAL cannot happen while this is true. */
       readonly protected: () => boolean
     },
-  ) {}
+  ) {
+    this.reader = new StretchReader(files, pageSize)
+  }
 
   get cursor(): WalCursor | undefined {
     return this.current
@@ -147,12 +137,12 @@ export class WalTracker {
       ) {
         return 'the WAL holds other commits than what was replicated'
       }
-      const stretch = await this.scanStretch(scanner, cursor.frames, undefined)
+      const stretch = await this.reader.scan(scanner, cursor.frames)
       if (!stretch || scanner.checksum1 !== cursor.checksum1 || scanner.checksum2 !== cursor.checksum2) {
         return 'the WAL was restarted while it was read'
       }
       sink.begin()
-      await this.copyStretch(stretch, [sink])
+      await this.reader.copy(stretch, (page, image) => sink.put(page, image))
       if (!this.stillIn(cursor)) {
         sink.lost('the WAL was restarted while it was read')
         return 'the WAL was restarted while it was read'
@@ -178,10 +168,16 @@ export class WalTracker {
         ? scannerAtStart(this.files, header)
         : scannerAtCursor(this.pageSize, header.bigEndianChecksum, cursor)
     if (!scanner) return WAIT
-    const small = header.mxFrame - cursor.frames <= framesPerPiece(this.pageSize)
-    const stretch = await this.scanStretch(scanner, header.mxFrame, small ? header : undefined)
+    const small = this.reader.fitsMemory(header.mxFrame - cursor.frames)
+    let delivered = false
+    const stretch = await this.reader.scan(scanner, header.mxFrame, (pages) => {
+      if (!small || !passesGate(scanner, header) || !this.stillIn(header)) return
+      for (const sink of this.sinks) sink.begin()
+      pages((page, image) => this.put(page, image))
+      delivered = true
+    })
     if (!stretch) return WAIT
-    if (!stretch.delivered) {
+    if (!delivered) {
       if (small || !passesGate(scanner, header) || !this.stillIn(header)) return WAIT
       if (!(await this.deliver(stretch, header))) return WAIT
     }
@@ -194,7 +190,7 @@ export class WalTracker {
     let fresh: Stretch | undefined
     if (header.mxFrame > 0) {
       const scanner = scannerAtStart(this.files, header)
-      fresh = scanner && (await this.scanStretch(scanner, header.mxFrame, undefined))
+      fresh = scanner && (await this.reader.scan(scanner, header.mxFrame))
       if (!scanner || !fresh || !passesGate(scanner, header)) return WAIT
     }
     if (!this.stillIn(header)) return WAIT
@@ -211,7 +207,9 @@ export class WalTracker {
     }
     // The tail matters only when commits are missing without it; what it holds otherwise is ghosts.
     const needsTail = ((facts.newChange - facts.oldChange) | 0) > facts.newCommits
-    const tail = needsTail ? await this.readTail(cursor, header) : { commits: 0, repeatedCommits: 0 }
+    const tail = needsTail
+      ? await this.reader.tail(cursor, header.bigEndianChecksum)
+      : { commits: 0, repeatedCommits: 0 }
     if (!this.stillIn(header)) return WAIT
     const repeatedCommits = facts.repeatedCommits || tail.repeatedCommits > 0
     const verdict = judgeCrossing({ ...facts, repeatedCommits, tailCommits: tail.commits })
@@ -221,12 +219,13 @@ export class WalTracker {
     const staged = new Changeset(this.options.pool, this.options.spoolDirectory)
     try {
       if (verdict.takeFromTail > 0) {
-        const taken = await this.readTail(cursor, header, verdict.takeFromTail, staged)
+        const keep = (page: number, image: Uint8Array) => staged.put(page, image)
+        const taken = await this.reader.tail(cursor, header.bigEndianChecksum, verdict.takeFromTail, keep)
         if (taken.commits < verdict.takeFromTail)
           return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }
       }
       if (fresh) {
-        await this.copyStretch(fresh, [{ put: (page, image) => staged.put(page, image) }])
+        await this.reader.copy(fresh, (page, image) => staged.put(page, image))
         if (!this.stillIn(header)) return WAIT
       }
       this.forward(staged)
@@ -242,73 +241,17 @@ export class WalTracker {
     return { outcome: 'moved' }
   }
 
-  /**
-   * Commits of the old cycle from the cursor to the end of its chain, or to the first `most`; their pages into `staged`, from the
-   * very bytes that were checked.
-   */
-  private async readTail(
-    cursor: WalCursor,
-    header: WalIndexHeader,
-    most = Number.POSITIVE_INFINITY,
-    staged?: Changeset,
-  ): Promise<{ commits: number; repeatedCommits: number }> {
-    const scanner =
-      cursor.frames === 0
-        ? scannerAtStart(this.files, cursor)
-        : scannerAtCursor(this.pageSize, header.bigEndianChecksum, cursor)
-    let commits = 0
-    let repeatedCommits = 0
-    if (!scanner) return { commits, repeatedCommits }
-    const frameBytes = FRAME_HEADER_BYTES + this.pageSize
-    await scanFrames(this.files, scanner, Number.MAX_SAFE_INTEGER, (result, bytes) => {
-      repeatedCommits += result.repeatedCommits
-      for (let frame = 0; frame < result.frames && commits < most; frame++) {
-        const at = frame * frameBytes + FRAME_HEADER_BYTES
-        staged?.put(result.pages[frame] as number, bytes.subarray(at, at + this.pageSize))
-        if (result.commits[frame] !== 0) commits++
-      }
-    })
-    return { commits, repeatedCommits }
-  }
-
-  /**
-   * Scan to `untilFrames`. With `gate`, the whole stretch fits the shared buffer, and its pages go to the sinks straight from it if
-   * it passes; so nothing may come between the scan and the delivery.
-   */
-  private async scanStretch(
-    scanner: WalScanner,
-    untilFrames: number,
-    gate: WalIndexHeader | undefined,
-  ): Promise<Stretch | undefined> {
-    const from = scanner.frames
-    const latest = new PageMap()
-    let commits = 0
-    let repeatedCommits = 0
-    let delivered = false
-    const reached = await scanFrames(this.files, scanner, untilFrames, (result, bytes, first) => {
-      commits += result.commitCount
-      repeatedCommits += result.repeatedCommits
-      for (let frame = 0; frame < result.frames; frame++) latest.set(result.pages[frame] as number, first + frame)
-      if (gate && result.frames === untilFrames - first && passesGate(scanner, gate) && this.stillIn(gate)) {
-        for (const sink of this.sinks) sink.begin()
-        this.putLatest(latest, this.sinks, bytes, first, result.frames)
-        delivered = true
-      }
-    })
-    return reached ? { latest, from, until: untilFrames, commits, repeatedCommits, scanner, delivered } : undefined
-  }
-
   /** Hand a large stretch to the sinks. False when the WAL was restarted underneath; then the sinks saw nothing. */
   private async deliver(stretch: Stretch, header: WalIndexHeader): Promise<boolean> {
     if (this.sinks.size === 0) return true
     if (this.options.protected()) {
       for (const sink of this.sinks) sink.begin()
-      await this.copyStretch(stretch, this.sinks)
+      await this.reader.copy(stretch, (page, image) => this.put(page, image))
       return true
     }
     const staged = new Changeset(this.options.pool, this.options.spoolDirectory)
     try {
-      await this.copyStretch(stretch, [{ put: (page, image) => staged.put(page, image) }])
+      await this.reader.copy(stretch, (page, image) => staged.put(page, image))
       if (!this.stillIn(header)) return false
       this.forward(staged)
       return true
@@ -317,37 +260,17 @@ export class WalTracker {
     }
   }
 
-  private async copyStretch(stretch: Stretch, sinks: Iterable<Pick<Sink, 'put'>>): Promise<void> {
-    const targets = [...sinks]
-    await readFrames(this.files, this.pageSize, stretch.from, stretch.until, (bytes, first, count) => {
-      this.putLatest(stretch.latest, targets, bytes, first, count)
-    })
-  }
-
-  private putLatest(
-    latest: PageMap,
-    sinks: Iterable<Pick<Sink, 'put'>>,
-    bytes: Buffer,
-    first: number,
-    count: number,
-  ): void {
-    const frameBytes = FRAME_HEADER_BYTES + this.pageSize
-    for (let frame = 0; frame < count; frame++) {
-      const at = frame * frameBytes
-      const page = bytes.readUInt32BE(at)
-      if (latest.get(page) !== first + frame) continue
-      const image = bytes.subarray(at + FRAME_HEADER_BYTES, at + frameBytes)
-      for (const sink of sinks) sink.put(page, image)
-    }
-  }
-
   private forward(staged: Changeset): void {
     const image = Buffer.alloc(this.pageSize)
     for (const sink of this.sinks) sink.begin()
     for (const page of staged.pages(0xffffffff)) {
       staged.read(page, image)
-      for (const sink of this.sinks) sink.put(page, image)
+      this.put(page, image)
     }
+  }
+
+  private put(page: number, image: Uint8Array): void {
+    for (const sink of this.sinks) sink.put(page, image)
   }
 
   /** Inside a cycle the change counter can be compared with the marks: more marks than commits means padding. */
@@ -378,13 +301,4 @@ export class WalTracker {
     const header = this.files.walIndex()
     return header !== undefined && sameCycle(header, cycle)
   }
-}
-
-/** The commit gate: a commit is real only when the wal-index says so, frame number and checksum. */
-function passesGate(scanner: WalScanner, header: WalIndexHeader): boolean {
-  return (
-    scanner.frames === header.mxFrame &&
-    scanner.checksum1 === header.checksum1 &&
-    scanner.checksum2 === header.checksum2
-  )
 }

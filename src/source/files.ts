@@ -231,12 +231,20 @@ export class DatabaseFiles {
     return done
   }
 
+  /** Gives `-wal` and `-shm` back, only after every connection to the database is closed. */
+  closeLive(): void {
+    for (const fd of [this.walFd, this.shmFd]) if (fd !== undefined) closeSync(fd)
+    this.walFd = undefined
+    this.shmFd = undefined
+  }
+
   /** Only after every connection to the database is closed. Waits for reads under way: their descriptor must stay theirs. */
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
     await Promise.allSettled(this.reads)
-    for (const fd of [this.walFd, this.shmFd, this.databaseFd]) if (fd !== undefined) closeSync(fd)
+    this.closeLive()
+    closeSync(this.databaseFd)
     held.delete(this.databaseIdentity)
   }
 }

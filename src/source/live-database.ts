@@ -1,5 +1,5 @@
-// A database that an application has open: the three descriptors, the pin, and what both say together. Knows how to attach and how
-// to let go of everything in the right order (connections first, descriptors last); decides nothing.
+// A database that an application has open: the descriptors, the pin, and what both say together. Lets go in the right order
+// (connections first, descriptors last); decides nothing.
 
 import type { PinPlace } from '../plan/let-go-plan.js'
 import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
@@ -47,10 +47,11 @@ export class LiveDatabase {
     this.place = 'none'
   }
 
-  async close(): Promise<void> {
+  /** Closes the connections, then `-wal` and `-shm`; the database file stays open with its owner. */
+  close(): void {
     this.place = 'none'
     this.pins.close()
-    await this.files.close()
+    this.files.closeLive()
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { WalCursor } from '../model/provenance.js'
 import { FRAME_HEADER_BYTES, WalChecksum } from './wal-format.js'
+import type { WalIndexHeader } from './wal-index.js'
 
 export type ScanStop = 'salts' | 'checksum' | 'page-number'
 
@@ -132,4 +133,13 @@ export class WalScanner {
 function equalWords(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
   for (let i = 0; i < count; i++) if (a[atA + i] !== b[atB + i]) return false
   return true
+}
+
+/** The commit gate: a commit is real only when the wal-index says so, frame number and checksum. */
+export function passesGate(scanner: WalScanner, header: WalIndexHeader): boolean {
+  return (
+    scanner.frames === header.mxFrame &&
+    scanner.checksum1 === header.checksum1 &&
+    scanner.checksum2 === header.checksum2
+  )
 }

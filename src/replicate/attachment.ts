@@ -1,0 +1,180 @@
+// A follower's hold on a database that an application has open: looks at the WAL under a pin, and after every look does with the
+// pin what plan/let-go-plan decides, so that no checkpoint of the application has to wait for us for long. What is read is copied
+// at once (see Changeset), so letting go never waits for a replica.
+
+import type { Clock } from '../clock.js'
+import { LitestreamError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { planHold, windowFrames } from '../plan/let-go-plan.js'
+import { WalRate } from '../plan/wal-rate.js'
+import type { DatabaseFiles } from '../source/files.js'
+import { LiveDatabase } from '../source/live-database.js'
+import type { ChunkPool } from '../source/spool.js'
+import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
+import { sameCycle } from '../sqlite/wal-index.js'
+import { CheckpointMinder } from './checkpoint-minder.js'
+import { WalTracker } from './wal-tracker.js'
+import { CheckpointWindow } from './window.js'
+
+export interface AttachmentOptions {
+  /** The longest wait between two looks at an idle database. */
+  readonly monitorIntervalMs: number
+  readonly minCheckpointPageCount: number
+  readonly maxCheckpointPageCount: number
+  readonly maxWalBytes: number
+  readonly allowCheckpoint: boolean
+  readonly pool: ChunkPool
+  readonly spoolDirectory?: string | undefined
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Between two looks while commits keep coming. */
+export const BUSY_MS = 20
+/** After the last commit the database counts as busy for so long. */
+const COOLING_MS = 250
+/** How long a pin is let go at least for a checkpoint whose busy handler may be asleep; then until the next change. */
+const RELEASE_MS = 150
+/** Until SQLite is asked again for a pin that it refused. */
+const REFUSED_MS = 2
+/** The wal-index and the WAL contradict each other for longer than any writer needs. */
+const CONTRADICTION_MS = 5000
+const CONTRADICTION = 'the wal-index does not fit the WAL; the application may lock the database exclusively'
+
+/** Why there is no attachment; `nobody`: because no application has the database open. */
+export interface NotAttached {
+  readonly reason: string
+  readonly nobody: boolean
+}
+
+export class Attachment {
+  private readonly window: CheckpointWindow
+  private readonly minder: CheckpointMinder
+  private readonly rate = new WalRate()
+  private lastGrowthMs: number
+  private contradictionSinceMs: number | undefined
+  /** The pin was taken by a leapfrog and nothing came since. */
+  private settled = false
+
+  private constructor(
+    private readonly live: LiveDatabase,
+    readonly tracker: WalTracker,
+    private readonly options: AttachmentOptions,
+  ) {
+    this.window = new CheckpointWindow(options.clock)
+    this.minder = new CheckpointMinder(options)
+    this.lastGrowthMs = options.clock.monotonic()
+  }
+
+  /** With `-wal` and `-shm` there. Everything but the database's own descriptor is given back when it does not work out. */
+  static async open(
+    files: DatabaseFiles,
+    pageSize: number,
+    options: AttachmentOptions,
+  ): Promise<Attachment | NotAttached> {
+    if (!files.openLive()) return { reason: 'the WAL was there a moment ago', nobody: true }
+    const live = new LiveDatabase(files)
+    let refusal: NotAttached
+    try {
+      if (!live.takePin() || files.replaced() !== undefined) {
+        const reason = `SQLite refuses a read transaction (${live.lastRefusal}): locked exclusively, or being recovered`
+        refusal = { reason, nobody: false }
+      } else if (!live.attached()) {
+        refusal = { reason: 'there is a WAL, but no application has the database open; waiting for it', nobody: true }
+      } else {
+        const tracker = new WalTracker(files, pageSize, {
+          pool: options.pool,
+          spoolDirectory: options.spoolDirectory,
+          now: () => options.clock.now(),
+          attached: () => live.attached(),
+          protected: () => live.pin === 'read-mark',
+        })
+        if (await tracker.anchor()) return new Attachment(live, tracker, options)
+        refusal = { reason: CONTRADICTION, nobody: false }
+      }
+    } catch (error) {
+      live.close()
+      throw error
+    }
+    live.close()
+    return refusal
+  }
+
+  /** Look, then decide about the pin; the result is how long the next look may wait. Throws SOURCE when it has to be opened anew. */
+  async follow(): Promise<number> {
+    const { live, tracker } = this
+    const { clock, monitorIntervalMs, minCheckpointPageCount, maxWalBytes } = this.options
+    if (live.pin === 'none') {
+      const header = live.files.walIndex()
+      const { cursor } = tracker
+      if (header && cursor && header.mxFrame === cursor.frames && sameCycle(header, cursor)) return monitorIntervalMs
+    }
+    if (!(await this.refresh())) return REFUSED_MS
+    const header = tracker.lastHeader
+    if (!header) return REFUSED_MS
+    const nowMs = clock.monotonic()
+    const frameBytes = FRAME_HEADER_BYTES + tracker.pageSize
+    this.rate.see(header.mxFrame, frameBytes, nowMs)
+    if (await this.minder.mind(live, header, nowMs)) return REFUSED_MS
+    const decision = planHold({
+      pin: live.pin,
+      shmWritable: live.files.shmWritable,
+      caughtUp: tracker.cursor?.frames === header.mxFrame,
+      frames: header.mxFrame,
+      backfilled: header.backfilled,
+      settled: this.settled,
+      quietMs: nowMs - this.lastGrowthMs,
+      windowFrames: windowFrames(this.rate.bytesPerSecond, frameBytes, minCheckpointPageCount, maxWalBytes),
+      windowRestMs: this.window.restMs(),
+    })
+    if (decision === 'release') {
+      live.releasePin()
+      return RELEASE_MS
+    }
+    if (decision === 'leapfrog') {
+      if (live.takePin(true)) this.settled = true
+      await this.look()
+    } else if (decision === 'window') {
+      await this.window.open(live, tracker)
+      this.settled = false
+      await this.look()
+    }
+    const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS
+    return quiet ? monitorIntervalMs : BUSY_MS
+  }
+
+  /** Stand, pinned, at the newest commit. False when SQLite or the WAL do not let us at the moment. */
+  async refresh(): Promise<boolean> {
+    if (this.live.pin === 'none') {
+      if (!this.live.takePin()) return false
+      this.settled = false
+    }
+    await this.look()
+    return this.tracker.cursor !== undefined
+  }
+
+  /** Read on. Loses continuity, and stands anew, where the rules say so. */
+  private async look(): Promise<void> {
+    const { tracker } = this
+    const { clock, log } = this.options
+    const look = await tracker.look()
+    if (look.outcome === 'moved') {
+      this.lastGrowthMs = clock.monotonic()
+      this.settled = false
+    } else if (look.outcome === 'lost') {
+      log.warn('lost sight of the WAL', { reason: look.reason })
+    } else if (look.outcome === 'wait') {
+      const nowMs = clock.monotonic()
+      this.contradictionSinceMs ??= nowMs
+      if (nowMs - this.contradictionSinceMs < CONTRADICTION_MS) return
+      log.warn('lost sight of the WAL', { reason: CONTRADICTION })
+      tracker.lose(CONTRADICTION)
+    }
+    this.contradictionSinceMs = undefined
+    if (!tracker.cursor && !(await tracker.anchor())) throw new LitestreamError('SOURCE', CONTRADICTION)
+  }
+
+  close(): void {
+    this.live.close()
+  }
+}
