@@ -1,0 +1,214 @@
+// A replica in a directory of the local file system. Keys are paths below it; the object's time is the file's mtime.
+//
+// Directories are made with mode 0700 and files with 0600 unless told otherwise: a replica holds everything that the database
+// holds. The directory itself is made by the first put and never removed.
+
+import { constants, type Dirent } from 'node:fs'
+import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Clock, systemClock } from '../clock.js'
+import { LitestreamError } from '../errors.js'
+import type { GetOptions, ObjectInfo, PutOptions, ReplicaClient } from './client.js'
+import { fileError, systemCode } from './file-errors.js'
+import {
+  isTemporaryName,
+  removeEmptyDirectories,
+  sweepStaleFiles,
+  syncDirectory,
+  writeFileDurably,
+} from './file-write.js'
+import { checkKey, checkPrefix, compareKeys } from './keys.js'
+import { releasing, throwIfAborted, untilAborted, watched } from './streams.js'
+
+export interface FileClientOptions {
+  /** The replica's root directory. */
+  readonly path: string
+  readonly directoryMode?: number | undefined
+  readonly fileMode?: number | undefined
+  readonly clock?: Clock | undefined
+}
+
+const READ_BYTES = 256 * 1024
+
+export class FileClient implements ReplicaClient {
+  readonly type = 'file'
+  readonly url: string
+  readonly #root: string
+  readonly #modes: { readonly directoryMode: number; readonly fileMode: number }
+  readonly #clock: Clock
+  readonly #swept = new Set<string>()
+
+  constructor({ path, directoryMode = 0o700, fileMode = 0o600, clock = systemClock }: FileClientOptions) {
+    this.#root = resolve(path)
+    this.url = pathToFileURL(this.#root).href
+    this.#modes = { directoryMode, fileMode }
+    this.#clock = clock
+  }
+
+  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void, undefined> {
+    checkPrefix(prefix)
+    const what = this.#what('list', prefix)
+    throwIfAborted(signal, what)
+    try {
+      yield* this.#walk(prefix, signal, what)
+    } catch (error) {
+      throw fileError(what, error)
+    }
+    throwIfAborted(signal, what)
+  }
+
+  /** One directory at a time. A directory counts as its name and `/`: "a-b" comes before what is in "a", as in the keys' order. */
+  async *#walk(prefix: string, signal: AbortSignal | undefined, what: string): AsyncGenerator<ObjectInfo> {
+    for (const { name, isDirectory } of await this.#entries(prefix)) {
+      throwIfAborted(signal, what)
+      if (isDirectory) {
+        yield* this.#walk(prefix + name, signal, what)
+        continue
+      }
+      const key = prefix + name
+      const info = await ifThere(stat(join(this.#root, key)))
+      if (info) yield { key, size: info.size, modifiedAtMs: Math.trunc(info.mtimeMs) }
+    }
+  }
+
+  /** What is directly below `prefix`, in the keys' order; names of directories with a slash. Empty when it is not there. */
+  async #entries(prefix: string): Promise<{ name: string; isDirectory: boolean }[]> {
+    const directory = join(this.#root, prefix)
+    const found: { name: string; isDirectory: boolean }[] = []
+    for (const entry of (await ifThere(readdir(directory, { withFileTypes: true }))) ?? []) {
+      const kind = await kindOf(entry, directory)
+      if (kind === 'directory') found.push({ name: `${entry.name}/`, isDirectory: true })
+      else if (kind === 'file' && !isTemporaryName(entry.name)) found.push({ name: entry.name, isDirectory: false })
+    }
+    return found.sort((a, b) => compareKeys(a.name, b.name))
+  }
+
+  async listNames(prefix: string, signal?: AbortSignal): Promise<string[]> {
+    checkPrefix(prefix)
+    const what = this.#what('list', prefix)
+    throwIfAborted(signal, what)
+    try {
+      const names: string[] = []
+      for (const { name, isDirectory } of await this.#entries(prefix)) {
+        throwIfAborted(signal, what)
+        if (isDirectory && (await this.#holdsObjects(prefix + name))) names.push(name.slice(0, -1))
+      }
+      return names.sort(compareKeys)
+    } catch (error) {
+      throw fileError(what, error)
+    }
+  }
+
+  async #holdsObjects(prefix: string): Promise<boolean> {
+    const entries = await this.#entries(prefix)
+    if (entries.some(({ isDirectory }) => !isDirectory)) return true
+    for (const { name } of entries) if (await this.#holdsObjects(prefix + name)) return true
+    return false
+  }
+
+  async get(key: string, { signal, start = 0 }: GetOptions = {}): Promise<AsyncIterable<Uint8Array>> {
+    checkKey(key)
+    const what = this.#what('get', key)
+    throwIfAborted(signal, what)
+    let handle: FileHandle | undefined
+    try {
+      handle = await ifThere(open(join(this.#root, key), constants.O_RDONLY))
+      if (handle && !(await handle.stat()).isFile()) {
+        await handle.close()
+        handle = undefined
+      }
+    } catch (error) {
+      await handle?.close()
+      throw fileError(what, error)
+    }
+    if (!handle) throw new LitestreamError('NOT_FOUND', `${what}: no such file`)
+    const opened = handle
+    return releasing(readFrom(opened, start, what), () => opened.close(), signal, what)
+  }
+
+  async put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
+    checkKey(key)
+    const what = this.#what('put', key)
+    const { signal, ifAbsent: exclusive = false } = options
+    if (isTemporaryName(key)) throw new LitestreamError('LOCAL', `${what}: such names are kept for temporary files`)
+    throwIfAborted(signal, what)
+    const path = join(this.#root, key)
+    const directory = dirname(path)
+    if (!this.#swept.has(directory)) {
+      this.#swept.add(directory)
+      await sweepStaleFiles(directory, this.#clock.now())
+    }
+    const { body: source, hasThrown } = watched(body)
+    try {
+      const written = await writeFileDurably(path, untilAborted(source, signal, what), { ...this.#modes, exclusive })
+      return { key, ...written }
+    } catch (error) {
+      await removeEmptyDirectories(directory, this.#root)
+      if (hasThrown(error)) throw error
+      if (systemCode(error) === 'EEXIST') {
+        throw new LitestreamError('EXISTS', `${what}: there is such a file already`, { cause: error })
+      }
+      throw fileError(what, error)
+    }
+  }
+
+  async delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {
+    keys.forEach(checkKey)
+    const directories = new Set<string>()
+    for (const key of keys) {
+      const what = this.#what('delete', key)
+      throwIfAborted(signal, what)
+      const path = join(this.#root, key)
+      try {
+        await ifThere(unlink(path))
+      } catch (error) {
+        throw fileError(what, error)
+      }
+      directories.add(dirname(path))
+    }
+    // Durable before the next call, so that deletions in sequence are in sequence after a power loss too.
+    for (const directory of directories) {
+      await ifThere(syncDirectory(directory)).catch((error: unknown) => {
+        throw fileError(`delete from ${pathToFileURL(directory).href}`, error)
+      })
+      await removeEmptyDirectories(directory, this.#root)
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #what(operation: string, key: string): string {
+    return `${operation} ${this.url}/${key}`
+  }
+}
+
+async function* readFrom(handle: FileHandle, start: number, what: string): AsyncGenerator<Uint8Array> {
+  try {
+    for (let position = start; ; ) {
+      const { bytesRead, buffer } = await handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES, position)
+      if (bytesRead === 0) return
+      position += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } catch (error) {
+    throw fileError(what, error)
+  }
+}
+
+/** The value, or undefined when the file or a directory above it does not exist (any more). */
+async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+/** Symbolic links count as what they lead to. */
+async function kindOf(entry: Dirent, directory: string): Promise<'file' | 'directory' | 'other'> {
+  const target = entry.isSymbolicLink() ? await ifThere(stat(join(directory, entry.name))) : entry
+  if (target?.isFile()) return 'file'
+  return target?.isDirectory() ? 'directory' : 'other'
+}

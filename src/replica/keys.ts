@@ -1,0 +1,28 @@
+// Keys of a replica: which are allowed, and the one order in which every client lists them.
+
+import { Buffer } from 'node:buffer'
+import { LitestreamError } from '../errors.js'
+
+/** Ascending order of the UTF-8 bytes, which is not the order of JavaScript's `<` (UTF-16) outside of the basic plane. */
+export function compareKeys(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** Throws when `key` could name something outside of the replica, or nothing. A mistake in this program, not in its input. */
+export function checkKey(key: string): void {
+  if (key === '' || key.includes('\0') || key.split('/').some((part) => part === '' || part === '.' || part === '..')) {
+    throw new LitestreamError('STORAGE', `"${key}" is not a usable object key; this is a bug, please report it`)
+  }
+}
+
+/** As `checkKey`, for a prefix: empty (everything) or ending with `/`. */
+export function checkPrefix(prefix: string): void {
+  if (prefix === '') return
+  if (!prefix.endsWith('/')) {
+    throw new LitestreamError(
+      'STORAGE',
+      `the prefix "${prefix}" does not end with "/"; this is a bug, please report it`,
+    )
+  }
+  checkKey(prefix.slice(0, -1))
+}
