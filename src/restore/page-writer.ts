@@ -22,7 +22,7 @@ export class PageWriter implements PageSink {
   private arena = Buffer.allocUnsafeSlow(FIRST_ARENA_BYTES)
   private readonly slotCount: number
   private slots = new PageMap()
-  /** Pages that the file may hold content for; a bound, not the file's size. */
+  /** Highest page with content, in the file or waiting; not the file's size. */
   private highestPage: number
 
   constructor(
@@ -40,6 +40,7 @@ export class PageWriter implements PageSink {
     if (slot === undefined) {
       slot = this.slots.size
       this.slots.set(page, slot)
+      if (page > this.highestPage) this.highestPage = page
     }
     const at = slot * this.pageSize
     if (at + this.pageSize > this.arena.length) {
@@ -56,14 +57,10 @@ export class PageWriter implements PageSink {
 
   /** An index has ended with a database of `pageCount` pages. */
   async endIndex(pageCount: number): Promise<void> {
-    await this.makeRoom()
-    const pages = this.slots.sortedPages()
-    const highestWaiting = pages.at(-1) ?? 0
-    if (Math.max(highestWaiting, this.highestPage) > pageCount) {
-      await this.flush(pageCount)
-      await this.file.truncate(pageCount * this.pageSize)
-      this.highestPage = pageCount
-    }
+    if (this.highestPage <= pageCount) return
+    await this.flush(pageCount)
+    await this.file.truncate(pageCount * this.pageSize)
+    this.highestPage = pageCount
   }
 
   /** Write what waits and give the file its size. */
@@ -81,7 +78,6 @@ export class PageWriter implements PageSink {
       arena.copy(ordered, i * pageSize, from, from + pageSize)
     }
     this.slots = new PageMap()
-    this.highestPage = Math.max(this.highestPage, pages.at(-1) ?? 0)
 
     let next = 0
     const writeRuns = async (): Promise<void> => {
