@@ -44,6 +44,19 @@ function invalid(text: string, why: string): LitestreamError {
   return new LitestreamError('USAGE', `cannot parse exec command: invalid command line string: ${why} (${text})`)
 }
 
+/** Go's words for the signals that end a program. */
+const SIGNAL_WORDS: Partial<Record<NodeJS.Signals, string>> = {
+  SIGHUP: 'hangup',
+  SIGINT: 'interrupt',
+  SIGQUIT: 'quit',
+  SIGABRT: 'aborted',
+  SIGBUS: 'bus error',
+  SIGKILL: 'killed',
+  SIGSEGV: 'segmentation fault',
+  SIGPIPE: 'broken pipe',
+  SIGTERM: 'terminated',
+}
+
 export class ExecProcess {
   private constructor(
     private readonly child: ChildProcess,
@@ -57,7 +70,7 @@ export class ExecProcess {
     const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit'] })
     const ended = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => {
-        if (signal) resolve(`signal: ${signal}`)
+        if (signal) resolve(`signal: ${SIGNAL_WORDS[signal] ?? signal}`)
         else resolve(code === 0 ? '' : `exit status ${code}`)
       })
     })

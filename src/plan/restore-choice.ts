@@ -38,14 +38,15 @@ export interface RestoreChoice<R> {
 
 type ChoiceAsking<R, T> = Generator<ReplicaQuestion<R>, T, Provenance | undefined>
 
-/** Replicas without any generation are neither planned nor refused: there is nothing in them. */
+/** Replicas without any generation that was ever begun are neither planned nor refused: there is nothing in them. */
 export function* chooseRestore<R>(
   replicas: readonly { readonly replica: R; readonly generations: readonly GenerationTimeline[] }[],
   target: RestoreTarget,
 ): ChoiceAsking<R, RestoreChoice<R>> {
   const ranked: { rankAtMs: number; entry: PlannedReplica<R> }[] = []
   const refused: RefusedReplica<R>[] = []
-  for (const { replica, generations } of replicas) {
+  for (const { replica, generations: found } of replicas) {
+    const generations = found.filter((generation) => !isUnborn(generation))
     if (generations.length === 0) continue
     const picked = yield* asked(replica, pickGeneration(generations, target))
     if ('refusal' in picked) {
@@ -64,6 +65,15 @@ export function* chooseRestore<R>(
   }
   ranked.sort((a, b) => b.rankAtMs - a.rankAtMs)
   return { planned: ranked.map(({ entry }) => entry), refused }
+}
+
+/**
+ * What a writer leaves that dies while it begins a generation: the overlay of a snapshot that never became visible. Nothing could be
+ * restored from it at any time, so nothing is missing.
+ */
+function isUnborn({ snapshots, segments }: GenerationTimeline): boolean {
+  const [first] = segments
+  return snapshots.length === 0 && segments.length === 1 && first?.index === 0 && first.offset === 0
 }
 
 type Picked = { readonly timeline: GenerationTimeline } | { readonly refusal: Refusal }

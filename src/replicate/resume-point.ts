@@ -8,9 +8,10 @@ import { ProvenanceReader } from '../restore/provenance-reader.js'
 
 export interface ResumePoint {
   readonly generation: string
-  /** Highest index in use, and the uncompressed end of its last segment (0 where it has none). */
-  readonly index: number
-  readonly offset: number
+  /** The first index without any segment: where to go on. A restore wants every index from a snapshot's on to have some. */
+  readonly nextIndex: number
+  /** Uncompressed end of the index before it, where that has segments. */
+  readonly previous: { readonly index: number; readonly offset: number } | undefined
   readonly provenance: Provenance
   /** When the newest snapshot was stored. */
   readonly snapshotAtMs: number
@@ -27,22 +28,28 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
   }
   if (!newest) return undefined
   const { generation } = newest
-  let last = newest.snapshot
-  let place = { index: indexOf(last.key), offset: 0 }
+  const { snapshot } = newest
+  const snapshotIndex = indexOf(snapshot.key)
   let segment: { info: ObjectInfo; index: number; offset: number } | undefined
   for await (const info of client.list(`${generationPrefix(generation)}wal/`, signal)) {
     const name = parseKey(info.key)
     if (name?.kind === 'segment') segment = { info, index: name.index, offset: name.offset }
   }
-  if (segment && segment.index >= place.index) {
-    last = segment.info
-    place = segment
+  const reader = new ProvenanceReader(client, signal)
+  const ofSegment = segment && (await reader.read(segment.info))
+  const previous = segment && { index: segment.index, offset: segment.offset + (ofSegment?.bytes ?? 0) }
+  const onSegment = segment !== undefined && segment.index >= snapshotIndex
+  const provenance = onSegment ? ofSegment : await reader.read(snapshot)
+  if (!provenance || provenance.key !== (onSegment ? segment?.info : snapshot)?.key) return undefined
+  const nextIndex = previous && onSegment ? previous.index + 1 : snapshotIndex
+  const follows = previous?.index === nextIndex - 1 && ofSegment?.bytes !== undefined
+  return {
+    generation,
+    nextIndex,
+    previous: follows ? previous : undefined,
+    provenance,
+    snapshotAtMs: snapshot.modifiedAtMs,
   }
-  const provenance = await new ProvenanceReader(client, signal).read(last)
-  if (!provenance || provenance.key !== last.key) return undefined
-  const { index, offset } = place
-  const end = last === newest.snapshot ? 0 : offset + (provenance.bytes ?? 0)
-  return { generation, index, offset: end, provenance, snapshotAtMs: newest.snapshot.modifiedAtMs }
 }
 
 const indexOf = (key: string): number => parseKey(key)?.index ?? 0

@@ -223,13 +223,13 @@ export class Shipper implements Sink {
     this.lostReason = undefined
     if (reason === undefined) {
       const joined = await this.follower.join(this, resume?.provenance.source, signal)
-      if (joined === true && resume && resume.index < INDEX_MAX) {
+      if (joined === true && resume && resume.nextIndex <= INDEX_MAX) {
         this.resume = undefined
         this.joined = this.lostReason === undefined
         this.lastSnapshotMs = resume.snapshotAtMs
         this.changedSinceSnapshot = true
-        const previous = { index: resume.index, offset: resume.offset }
-        this.place = { generation: resume.generation, end: this.newIndex(resume.index + 1), previous }
+        const { generation, nextIndex, previous } = resume
+        this.place = { generation, end: this.newIndex(nextIndex), previous }
         this.options.log.info('continuing generation', { position: this.position })
         return
       }
@@ -245,7 +245,7 @@ export class Shipper implements Sink {
     const generation = this.options.randomHex(8)
     this.options.log.info('sync: new generation', { generation, reason })
     try {
-      await this.snapshot({ generation, end: this.newIndex(0), previous: undefined })
+      await this.snapshot({ generation, end: this.newIndex(0), previous: undefined }, false)
     } catch (error) {
       this.follower.leave(this)
       this.joined = false
@@ -260,18 +260,21 @@ export class Shipper implements Sink {
   }
 
   private async snapshotNextIndex(): Promise<void> {
-    const { generation, end } = this.place as Place
+    const place = this.place as Place
+    const { generation, end } = place
     if (end.index >= INDEX_MAX) {
       this.follower.leave(this)
       this.lost('max index exceeded')
       return
     }
+    // An index must not be left behind without a segment.
     const previous = { index: end.index, offset: end.offset }
-    await this.snapshot({ generation, end: this.newIndex(end.index + 1), previous })
+    const target = end.offset === 0 ? place : { generation, end: this.newIndex(end.index + 1), previous }
+    await this.snapshot(target, true)
   }
 
   /** Upload a snapshot for `target`, an index with nothing in it. From its state on this shipper is told every change. */
-  private async snapshot(target: Place): Promise<void> {
+  private async snapshot(target: Place, withinGeneration: boolean): Promise<void> {
     const { client, pool, spoolDirectory, clock, log, snapshotProgress } = this.options
     const copyAbort = new AbortController()
     const { signal } = copyAbort
@@ -289,8 +292,8 @@ export class Shipper implements Sink {
         // Within a generation the overlay follows the newest segment, for whoever restores from an older snapshot, and until this one
         // can be seen everybody does: it has to hold what came before the copy began as well. All of that is pending. A new generation
         // has nothing before the copy. Should the upload fail, it stays the next thing to ship, and is a segment like any other.
-        const overlay = target.previous ? this.pending : changes
-        if (target.previous) this.pending = this.newChangeset()
+        const overlay = withinGeneration ? this.pending : changes
+        if (withinGeneration) this.pending = this.newChangeset()
         for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
         this.pendingState = state
         this.joined = true

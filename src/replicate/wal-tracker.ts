@@ -207,9 +207,9 @@ export class WalTracker {
     }
     // The tail matters only when commits are missing without it; what it holds otherwise is ghosts.
     const needsTail = ((facts.newChange - facts.oldChange) | 0) > facts.newCommits
-    const tail = needsTail
-      ? await this.reader.tail(cursor, header.bigEndianChecksum)
-      : { commits: 0, repeatedCommits: 0 }
+    // The old cycle has its own byte order: a WAL made elsewhere keeps it until it restarts.
+    const { bigEndianChecksum } = this.header ?? header
+    const tail = needsTail ? await this.reader.tail(cursor, bigEndianChecksum) : { commits: 0, repeatedCommits: 0 }
     if (!this.stillIn(header)) return WAIT
     const repeatedCommits = facts.repeatedCommits || tail.repeatedCommits > 0
     const verdict = judgeCrossing({ ...facts, repeatedCommits, tailCommits: tail.commits })
@@ -220,7 +220,7 @@ export class WalTracker {
     try {
       if (verdict.takeFromTail > 0) {
         const keep = (page: number, image: Uint8Array) => staged.put(page, image)
-        const taken = await this.reader.tail(cursor, header.bigEndianChecksum, verdict.takeFromTail, keep)
+        const taken = await this.reader.tail(cursor, bigEndianChecksum, verdict.takeFromTail, keep)
         if (taken.commits < verdict.takeFromTail)
           return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }
       }

@@ -14,6 +14,7 @@ import { VERSION } from '../../version.js'
 import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
 import { ExecProcess } from '../exec.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, type StopReason } from '../io.js'
+import { SnapshotProgress } from '../snapshot-progress.js'
 import { formatUsage } from '../usage.js'
 
 const FLAGS = { ...commonFlags, exec: stringFlag() }
@@ -33,18 +34,20 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   const config = await configOf(parsed.operands, parsed.flags, io)
   const exec = parsed.flags.exec || config.exec
   const broken = new AbortController()
-  const log = createLogger({
+  const progress = new SnapshotProgress(io)
+  const lines = createLogger({
     level: config.logging.level,
     type: config.logging.type,
     fd: config.logging.stderr ? 2 : 1,
     secrets: secretsOf(config),
     onBrokenPipe: () => broken.abort(new LitestreamError('ABORTED', 'nobody reads the log any more')),
   })
+  const log = progress.makeWayFor(lines)
   log.info('litestream', { version: `v${VERSION}` })
   if (config.databases.length === 0)
     throw new LitestreamError('CONFIG', 'no databases specified in configuration; add one under dbs')
   const daemon = new Daemon({
-    databases: await Promise.all(config.databases.map((database) => openDatabase(database, log))),
+    databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
     clock: systemClock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     log,
@@ -73,7 +76,11 @@ async function configOf(
   return configFromUrls(path, urls, io)
 }
 
-async function openDatabase(database: DatabaseConfig, log: Logger): Promise<DaemonDatabase> {
+async function openDatabase(
+  database: DatabaseConfig,
+  log: Logger,
+  progress: SnapshotProgress,
+): Promise<DaemonDatabase> {
   const { path, metaPath } = database
   log.info('initialized db', { path })
   if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
@@ -81,7 +88,8 @@ async function openDatabase(database: DatabaseConfig, log: Logger): Promise<Daem
     database.replicas.map(async (replica) => {
       const { name, type, syncIntervalMs, snapshotIntervalMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
-      return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs }
+      const snapshotProgress = progress.of(path, name)
+      return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs, snapshotProgress }
     }),
   )
   return { ...database, spoolDirectory: metaPath, replicas }
