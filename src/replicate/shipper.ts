@@ -9,21 +9,17 @@
 // Lost continuity (told by the follower) leads back to `establish`.
 
 import type { Clock } from '../clock.js'
-import { encodeFrame } from '../codec/frame.js'
 import { LitestreamError, messageOf } from '../errors.js'
-import { LogDuration, type Logger } from '../logger.js'
-import { segmentKey, snapshotKey } from '../model/layout.js'
-import { formatPosition, INDEX_MAX } from '../model/position.js'
-import { encodeProvenance, type Provenance } from '../model/provenance.js'
+import type { Logger } from '../logger.js'
+import { INDEX_MAX } from '../model/position.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool } from '../source/spool.js'
-import { PROGRAM } from '../version.js'
-import { backoffMs } from './backoff.js'
 import { type CopyEnd, DatabaseCopy } from './copy.js'
+import { Failures } from './failures.js'
 import type { Follower } from './follower.js'
+import { type Place, positionOf, ReplicaWriter } from './replica-writer.js'
 import { findResumePoint, type ResumePoint } from './resume-point.js'
-import { encodeSegment, type IndexEnd, openIndex } from './segment.js'
 import type { Sink, SourceState } from './sink.js'
 
 export interface ShipperOptions {
@@ -41,24 +37,13 @@ export interface ShipperOptions {
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
-const SEGMENTS_PER_INDEX_MAX = 256
-const INDEX_BYTES_MAX = 64 << 20
-
 interface Outgoing {
   readonly changes: Changeset
   readonly state: SourceState
 }
 
-/** Where the replica stands. */
-interface Place {
-  readonly generation: string
-  readonly end: IndexEnd
-  /** The end of the index before the open one, while that one is empty. */
-  readonly previous: { readonly index: number; readonly offset: number } | undefined
-}
-
 export class Shipper implements Sink {
-  private place: Place | undefined
+  private readonly writer: ReplicaWriter
   private pending: Changeset
   private pendingState: SourceState | undefined
   private inBatch = false
@@ -67,28 +52,25 @@ export class Shipper implements Sink {
   private lostReason: string | undefined
   private resume: ResumePoint | undefined
   private looked = false
-  private failures = 0
-  private failingSinceMs = 0
+  private readonly failures: Failures
   private lastShipMs = Number.NEGATIVE_INFINITY
   private lastSnapshotMs = 0
   private changedSinceSnapshot = false
   private wake: (() => void) | undefined
-  private readonly writer: string
   private readonly abort = new AbortController()
   /** Of the snapshot under way. */
   private copyAbort: AbortController | undefined
   private stopping = false
   private onSettled: (() => void) | undefined
   private running: Promise<void> | undefined
-  /** The last error of the loop; undefined when the last try worked. */
-  lastError: unknown
 
   constructor(
     private readonly follower: Follower,
     private readonly options: ShipperOptions,
   ) {
     this.pending = this.newChangeset()
-    this.writer = options.randomHex(8)
+    this.writer = new ReplicaWriter(options)
+    this.failures = new Failures(options.clock, options.randomHex, options.log)
   }
 
   start(): void {
@@ -101,8 +83,8 @@ export class Shipper implements Sink {
   }
 
   get position(): string {
-    const { place } = this
-    return place ? formatPosition({ generation: place.generation, ...place.end }) : ''
+    const { place } = this.writer
+    return place ? positionOf(place) : ''
   }
 
   /** Resolves when no snapshot is under way and the replica has joined, or that cannot happen now; at the latest after `limitMs`. */
@@ -118,7 +100,7 @@ export class Shipper implements Sink {
   }
 
   private get settled(): boolean {
-    if (this.failures > 0 || this.follower.state() === undefined) return true
+    if (this.failures.failing || this.follower.state() === undefined) return true
     return this.joined && this.copyAbort === undefined
   }
 
@@ -136,13 +118,14 @@ export class Shipper implements Sink {
     await this.running
     clearTimeout(timer)
     const unborn = !this.joined && this.follower.hasSource
-    if (unborn && this.lastError === undefined) this.options.log.warn('stopped before the first snapshot was complete')
-    const left = this.outgoing !== undefined || this.pending.size > 0 || (unborn && this.lastError !== undefined)
+    if (unborn && this.failures.last === undefined)
+      this.options.log.warn('stopped before the first snapshot was complete')
+    const left = this.outgoing !== undefined || this.pending.size > 0 || (unborn && this.failures.last !== undefined)
     this.forget()
     await this.options.client.close()
     if (left) {
-      const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(this.lastError ?? 'no time was left')}`
-      throw new LitestreamError('STORAGE', message, { cause: this.lastError })
+      const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(this.failures.last ?? 'no time was left')}`
+      throw new LitestreamError('STORAGE', message, { cause: this.failures.last })
     }
   }
 
@@ -174,17 +157,17 @@ export class Shipper implements Sink {
       let waitMs: number
       try {
         waitMs = await this.step()
-        this.recovered()
+        this.failures.worked()
       } catch (error) {
         if (signal.aborted) {
-          this.lastError ??= error
+          this.failures.last ??= error
           return
         }
-        waitMs = this.failed(error)
+        waitMs = this.failures.failed(error)
       }
       if (this.settled) this.onSettled?.()
       if (this.stopping && (this.inSync || !this.joined)) return
-      if (waitMs > 0 && !(this.stopping && this.failures === 0))
+      if (waitMs > 0 && !(this.stopping && !this.failures.failing))
         await this.sleep(this.stopping ? Math.min(waitMs, 500) : waitMs)
     }
   }
@@ -228,8 +211,7 @@ export class Shipper implements Sink {
         this.joined = this.lostReason === undefined
         this.lastSnapshotMs = resume.snapshotAtMs
         this.changedSinceSnapshot = true
-        const { generation, nextIndex, previous } = resume
-        this.place = { generation, end: this.newIndex(nextIndex), previous }
+        this.writer.continueFrom(resume)
         this.options.log.info('continuing generation', { position: this.position })
         return
       }
@@ -242,51 +224,33 @@ export class Shipper implements Sink {
   }
 
   private async beginGeneration(reason: string): Promise<void> {
-    const generation = this.options.randomHex(8)
-    this.options.log.info('sync: new generation', { generation, reason })
+    const place = this.writer.newGeneration()
+    this.options.log.info('sync: new generation', { generation: place.generation, reason })
     try {
-      await this.snapshot({ generation, end: this.newIndex(0), previous: undefined }, false)
+      await this.snapshot(place, false)
     } catch (error) {
       this.follower.leave(this)
       this.joined = false
       this.pending.clear()
       this.dropOutgoing()
       this.lostReason ??= reason
-      // An overlay without its snapshot is of no use to anybody.
-      await this.options.client.delete([segmentKey(generation, 0, 0)]).catch(() => {})
+      await this.writer.deleteUnborn(place)
       throw error
     }
     this.resume = undefined
   }
 
-  private async snapshotNextIndex(): Promise<void> {
-    const place = this.place as Place
-    const { generation, end } = place
-    if (end.index >= INDEX_MAX) {
-      this.follower.leave(this)
-      this.lost('max index exceeded')
-      return
-    }
-    // An index must not be left behind without a segment.
-    const previous = { index: end.index, offset: end.offset }
-    const target = end.offset === 0 ? place : { generation, end: this.newIndex(end.index + 1), previous }
-    await this.snapshot(target, true)
-  }
-
   /** Upload a snapshot for `target`, an index with nothing in it. From its state on this shipper is told every change. */
   private async snapshot(target: Place, withinGeneration: boolean): Promise<void> {
-    const { client, pool, spoolDirectory, clock, log, snapshotProgress } = this.options
+    const { pool, spoolDirectory, clock, snapshotProgress } = this.options
     const copyAbort = new AbortController()
     const { signal } = copyAbort
     const abort = () => copyAbort.abort(this.abort.signal.reason)
     this.abort.signal.addEventListener('abort', abort)
     this.copyAbort = copyAbort
-    const startMs = clock.monotonic()
-    const key = snapshotKey(target.generation, target.end.index)
-    const position = formatPosition({ generation: target.generation, ...target.end })
     const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal)
-    let provenance: Provenance | undefined
-    log.info('write snapshot', { position })
+    // Fixed when the copy ends: newer commits come in while its last pages are still on their way.
+    let stands: { state: SourceState; bytes: number; overlayBytes: number } | undefined
     try {
       const finish = async ({ state, changes }: CopyEnd) => {
         // Within a generation the overlay follows the newest segment, for whoever restores from an older snapshot, and until this one
@@ -295,25 +259,21 @@ export class Shipper implements Sink {
         const overlay = withinGeneration ? this.pending : changes
         if (withinGeneration) this.pending = this.newChangeset()
         for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
-        this.pendingState = state
         this.joined = true
         this.lostReason = undefined
-        this.place = target
+        this.writer.place = target
         if (overlay.size > 0) {
           this.outgoing = { changes: overlay, state }
-          this.place = await this.upload(overlay, state, target)
+          await this.writer.writeSegment(overlay, state, target, this.abort.signal)
           this.dropOutgoing()
         }
-        const overlayBytes = this.place.end.offset
-        provenance = this.provenanceOf('snapshot', key, state, { overlayBytes, bytes: copy.bytes })
+        stands = { state, bytes: copy.bytes, overlayBytes: this.writer.place?.end.offset ?? 0 }
       }
       const pages = copy.pages(this, finish, snapshotProgress ?? (() => {}))
-      const trailer = () => provenance && encodeProvenance(provenance)
-      const stored = await client.put(key, encodeFrame(pages, { trailer, signal }), { signal })
+      const about = () => stands as NonNullable<typeof stands>
+      await this.writer.writeSnapshot(target, pages, about, signal)
       this.lastSnapshotMs = clock.now()
       this.changedSinceSnapshot = false
-      const elapsed = new LogDuration(clock.monotonic() - startMs)
-      log.info('snapshot written', { position, elapsed, sz: stored.size })
     } finally {
       this.abort.signal.removeEventListener('abort', abort)
       this.copyAbort = undefined
@@ -322,66 +282,26 @@ export class Shipper implements Sink {
   }
 
   private async ship(outgoing: Outgoing): Promise<void> {
-    const { generation, end } = this.place as Place
-    const full = end.segments >= SEGMENTS_PER_INDEX_MAX || end.offset >= INDEX_BYTES_MAX
-    if (full) {
-      if (end.index >= INDEX_MAX) {
-        this.follower.leave(this)
-        this.dropOutgoing()
-        this.lost('max index exceeded')
-        return
-      }
-      const previous = { index: end.index, offset: end.offset }
-      this.place = { generation, end: this.newIndex(end.index + 1), previous }
+    const place = this.writer.nextSegment()
+    if (!place) {
+      this.dropOutgoing()
+      this.indexesExhausted()
+      return
     }
-    this.place = await this.upload(outgoing.changes, outgoing.state, this.place as Place)
+    await this.writer.writeSegment(outgoing.changes, outgoing.state, place, this.abort.signal)
     this.changedSinceSnapshot = true
     this.dropOutgoing()
   }
 
-  /** Upload one segment; the place behind it. */
-  private async upload(changes: Changeset, state: SourceState, place: Place): Promise<Place> {
-    const { client, clock, log } = this.options
-    const { signal } = this.abort
-    const startMs = clock.monotonic()
-    const { generation, end } = place
-    const key = segmentKey(generation, end.index, end.offset)
-    const position = formatPosition({ generation, ...end })
-    const segment = encodeSegment(changes, state.pageCount, end)
-    log.debug('write wal segment', { position })
-    const previous = end.offset === 0 ? place.previous : undefined
-    const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
-    const trailer = () => encodeProvenance(provenance)
-    await client.put(key, encodeFrame(segment.frames, { trailer, signal }), { signal })
-    const elapsed = new LogDuration(clock.monotonic() - startMs)
-    log.info('wal segment written', { position, elapsed, sz: segment.bytes })
-    return { generation, end: segment.end(), previous: undefined }
+  private async snapshotNextIndex(): Promise<void> {
+    const target = this.writer.nextIndex()
+    if (target) await this.snapshot(target, true)
+    else this.indexesExhausted()
   }
 
-  private provenanceOf(
-    kind: Provenance['kind'],
-    key: string,
-    state: SourceState,
-    extra: Pick<Provenance, 'previous' | 'overlayBytes' | 'bytes'>,
-  ): Provenance {
-    const { pageSize, pageCount, observedAtMs, source } = state
-    return {
-      version: 1,
-      program: PROGRAM,
-      writer: this.writer,
-      kind,
-      key,
-      pageSize,
-      pageCount,
-      observedAtMs,
-      source,
-      ...extra,
-    }
-  }
-
-  private newIndex(index: number): IndexEnd {
-    const salt = () => Number.parseInt(this.options.randomHex(4), 16)
-    return openIndex(index, salt(), salt())
+  private indexesExhausted(): void {
+    this.follower.leave(this)
+    this.lost('max index exceeded')
   }
 
   private newChangeset(): Changeset {
@@ -397,26 +317,6 @@ export class Shipper implements Sink {
     this.follower.leave(this)
     this.dropOutgoing()
     this.pending.clear()
-  }
-
-  private failed(error: unknown): number {
-    const { clock, log } = this.options
-    this.failures++
-    this.lastError = error
-    if (this.failures === 1) {
-      this.failingSinceMs = clock.monotonic()
-      log.error('monitor error', { error })
-    }
-    return backoffMs(this.failures, Number.parseInt(this.options.randomHex(4), 16) / 2 ** 32)
-  }
-
-  private recovered(): void {
-    if (this.failures === 0) return
-    const { clock, log } = this.options
-    const elapsed = new LogDuration(clock.monotonic() - this.failingSinceMs)
-    log.info('replica works again', { failures: this.failures, elapsed })
-    this.failures = 0
-    this.lastError = undefined
   }
 
   private async sleep(ms: number): Promise<void> {
