@@ -1,9 +1,9 @@
-// Writes an object: one LZ4 frame exactly as Litestream 0.3 writes it, and our trailer behind it. Several blocks are
+// Writes an object: one LZ4 frame as Litestream 0.3 writes it, and our trailer behind it. Several blocks are
 // compressed at the same time and leave in order. Memory: about 8 MiB per block in flight for long contents, and no more
 // than a few times the content for short ones.
 
 import { ChunkReader, throwIfAborted } from './chunks.js'
-import { BLOCK_BYTES_MAX, BLOCKS_IN_FLIGHT, END_MARK, HEADER, STORED_FLAG } from './frame-format.js'
+import { BLOCK_BYTES_MAX, BLOCKS_IN_FLIGHT, END_MARK, HEADERS, STORED_FLAG } from './frame-format.js'
 import { InFlight } from './in-flight.js'
 import { BLOCK_ROOM_BYTES, compressBlock } from './lz4-blocks.js'
 import { encodeTrailer } from './trailer.js'
@@ -35,8 +35,8 @@ export async function* encodeFrame(
   const reader = new ChunkReader(source, signal, WHAT)
   try {
     const contentHash = (await loadXxh32()).create()
-    yield Buffer.from(HEADER)
     let block = await readBlock(reader, contentHash, 0)
+    yield headerOf(block === undefined ? 0 : block.length - BLOCK_ROOM_BYTES)
     while (block !== undefined) {
       const isFull = block.length === FULL_BYTES
       blocks.add(encodeBlock(block, blocksInFlight === 1))
@@ -55,6 +55,12 @@ export async function* encodeFrame(
     await reader.close()
     await blocks.settle()
   }
+}
+
+/** The header of a frame whose first block has `bytes`; a block that is not full is the only one. */
+function headerOf(bytes: number): Buffer {
+  const { header } = HEADERS.find(({ blockBytesMax }) => bytes <= blockBytesMax) as (typeof HEADERS)[number]
+  return Buffer.from(header)
 }
 
 /**

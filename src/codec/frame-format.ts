@@ -22,8 +22,17 @@ export const LEGACY_MAGIC = 0x184c2102
 
 export const isSkippableMagic = (magic: number): boolean => magic >>> 4 === 0x184d2a5
 
-/** What we write, and what the original writes: independent blocks of up to 4 MiB, content checksum, nothing else. */
-export const HEADER = Buffer.from('04224d186470b9', 'hex')
+/**
+ * What we write, and for long contents what the original writes: independent blocks, content checksum, nothing else. By the largest
+ * block: the original's reader allocates that much for every object, so short ones, whose only block is known, claim no more
+ * than they need.
+ */
+export const HEADERS: readonly { readonly blockBytesMax: number; readonly header: Buffer }[] = [
+  { blockBytesMax: 1 << 16, header: Buffer.from('04224d186440a7', 'hex') },
+  { blockBytesMax: 1 << 18, header: Buffer.from('04224d18645008', 'hex') },
+  { blockBytesMax: 1 << 20, header: Buffer.from('04224d18646085', 'hex') },
+  { blockBytesMax: 1 << 22, header: Buffer.from('04224d186470b9', 'hex') },
+]
 export const BLOCK_BYTES_MAX = 4 * 1024 * 1024
 export const BLOCKS_IN_FLIGHT = 4
 

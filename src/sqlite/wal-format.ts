@@ -91,7 +91,8 @@ export class WalChecksum {
     if (start % 4 === 0) {
       this.addWords(new Int32Array(bytes.buffer, start, (to - from) >> 2), 0, (to - from) >> 2)
     } else {
-      const copy = bytes.slice(from, to)
+      // Not bytes.slice(): a Buffer's is a view, at the same alignment.
+      const copy = new Uint8Array(bytes.subarray(from, to))
       this.addWords(new Int32Array(copy.buffer, 0, copy.byteLength >> 2), 0, copy.byteLength >> 2)
     }
   }

@@ -252,8 +252,12 @@ describe('the choice between generations and replicas', () => {
     const { generations } = replica('a', [[1, 2]])
     const both = choose([{ replica: 'a', generations: [...generations, ...segmentOnly] }], { kind: 'latest' })
     expect(both.planned[0]?.plan.generation).toBe('00000000000000a0')
-    const alone = choose([{ replica: 'a', generations: segmentOnly }], { kind: 'latest' })
+    const later = buildTimelines([{ key: segmentKey('ffffffffffffffff', 1, 0), size: 1, modifiedAtMs: 99 }])
+    const alone = choose([{ replica: 'a', generations: later }], { kind: 'latest' })
     expect(alone.refused[0]?.refusal.message).toBe('no snapshots available in generation ffffffffffffffff')
-    expect(choose([{ replica: 'a', generations: [] }], { kind: 'latest' })).toEqual({ planned: [], refused: [] })
+    // Only its very first segment is there: it was never begun, and there is nothing, as in an empty replica.
+    const nothing = { planned: [], refused: [] }
+    expect(choose([{ replica: 'a', generations: segmentOnly }], { kind: 'latest' })).toEqual(nothing)
+    expect(choose([{ replica: 'a', generations: [] }], { kind: 'latest' })).toEqual(nothing)
   })
 })

@@ -39,6 +39,8 @@ export interface ObserverReport {
   readonly commits: number
   readonly pageCount: number
   readonly unexpected: readonly string[]
+  /** How often the follower asked how long it may wait: once a round at least. */
+  readonly looks: number
   readonly walBytesMax: number
   readonly iChange: number
 }
@@ -54,6 +56,7 @@ let options: ObserverOptions | undefined
 let keeping: Promise<void> | undefined
 let copies = 0
 let walBytesMax = 0
+let looks = 0
 let wakeKeeper: () => void = () => {}
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
@@ -116,7 +119,10 @@ serve({
     }
     follower = new Follower({
       path: argument.path,
-      monitorIntervalMs: argument.monitorIntervalMs ?? 100,
+      get monitorIntervalMs() {
+        looks++
+        return argument.monitorIntervalMs ?? 100
+      },
       minCheckpointPageCount: argument.minCheckpointPageCount ?? 1000,
       maxCheckpointPageCount: 10_000,
       maxWalBytes: argument.maxWalBytes ?? 128 << 20,
@@ -147,6 +153,7 @@ serve({
       pageCount: mirror.state?.pageCount ?? 0,
       walBytesMax,
       unexpected,
+      looks,
       iChange: source && 'cursor' in source ? source.cursor.iChange : -1,
     }
   },

@@ -1,0 +1,110 @@
+// Where a world keeps its replica, and the ways back out of it: our restore inside this process (fast), our command, the real 0.3.13.
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { silentLogger } from '../../src/logger.js'
+import { parseKey } from '../../src/model/layout.js'
+import { openReplica, type ReplicaTarget } from '../../src/replica/open.js'
+import { restoreDatabase } from '../../src/restore/restore.js'
+import { runReal } from '../support/litestream-real.js'
+import { minioServer } from '../support/minio.js'
+import type { Finished } from '../support/process.js'
+import { runOurs } from '../support/programs.js'
+
+export interface ReplicaTimes {
+  readonly monitorIntervalMs: number
+  readonly syncIntervalMs: number
+  readonly snapshotIntervalMs: number
+}
+
+export class ReplicaPlace {
+  private constructor(
+    private readonly directory: string,
+    private readonly databasePath: string,
+    private readonly target: ReplicaTarget,
+    private readonly yaml: string,
+  ) {}
+
+  static async make(kind: 'file' | 's3', directory: string, databasePath: string): Promise<ReplicaPlace> {
+    mkdirSync(directory, { recursive: true })
+    if (kind === 'file') {
+      const path = join(directory, 'replica')
+      return new ReplicaPlace(directory, databasePath, { type: 'file', path }, `type: file, path: "${path}"`)
+    }
+    const { endpoint, accessKeyId, secretAccessKey, createBucket } = await minioServer()
+    const bucket = await createBucket('crash')
+    const common = { bucket, path: 'db', endpoint, region: 'us-east-1' }
+    const target: ReplicaTarget = {
+      ...common,
+      type: 's3',
+      forcePathStyle: true,
+      skipVerify: false,
+      accessKeyId,
+      secretAccessKey,
+    }
+    const fields = Object.entries({ ...common, 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey })
+    const yaml = ['type: s3', ...fields.map(([key, value]) => `${key}: "${value}"`)].join(', ')
+    return new ReplicaPlace(directory, databasePath, target, yaml)
+  }
+
+  /** Writes a configuration; its path. */
+  configure(times: ReplicaTimes): string {
+    const path = join(this.directory, 'litestream.yml')
+    const snapshots = times.snapshotIntervalMs > 0 ? `, snapshot-interval: ${times.snapshotIntervalMs}ms` : ''
+    const replica = `{${this.yaml}, sync-interval: ${times.syncIntervalMs}ms${snapshots}}`
+    writeFileSync(
+      path,
+      `dbs:\n- path: "${this.databasePath}"\n  monitor-interval: ${times.monitorIntervalMs}ms\n  replicas:\n  - ${replica}\n`,
+    )
+    return path
+  }
+
+  /** Keys of everything in it. */
+  async keys(): Promise<string[]> {
+    const client = await openReplica(this.target)
+    try {
+      const keys: string[] = []
+      for await (const { key } of client.list('generations/')) keys.push(key)
+      return keys
+    } finally {
+      await client.close()
+    }
+  }
+
+  /** True when there is a snapshot, so that something can be restored. */
+  async isRestorable(): Promise<boolean> {
+    return (await this.keys()).some((key) => parseKey(key)?.kind === 'snapshot')
+  }
+
+  /** False when it says that there is nothing to restore. */
+  async restoreHere(outputPath: string): Promise<boolean> {
+    rmSync(outputPath, { force: true })
+    const client = await openReplica(this.target)
+    try {
+      const result = await restoreDatabase({
+        replicas: [{ name: 'replica', client }],
+        outputPath,
+        target: { kind: 'latest' },
+        integrityCheck: 'none',
+        parallelism: 4,
+        logger: silentLogger,
+        monotonic: () => performance.now(),
+      })
+      return result !== undefined
+    } finally {
+      await client.close()
+    }
+  }
+
+  async restoreByOurs(outputPath: string): Promise<Finished> {
+    rmSync(outputPath, { force: true })
+    const config = join(this.directory, 'litestream.yml')
+    return await runOurs(['restore', '-config', config, '-o', outputPath, this.databasePath])
+  }
+
+  async restoreByReal(outputPath: string): Promise<Finished> {
+    for (const suffix of ['', '.tmp-shm', '.tmp-wal']) rmSync(outputPath + suffix, { force: true })
+    const config = join(this.directory, 'litestream.yml')
+    return await runReal(['restore', '-config', config, '-o', outputPath, this.databasePath])
+  }
+}
