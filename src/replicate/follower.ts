@@ -238,6 +238,7 @@ export class Follower {
     const comeAlong = [...this.quiescentSinks]
     this.quiescentSinks.clear()
     this.attachment = attachment
+    await this.wakeup.renew()
     this.stamp = undefined
     this.become('attached', 'following the WAL')
     for (const sink of comeAlong) {
@@ -276,6 +277,7 @@ export class Follower {
   private async detach(status: FollowerStatus, reason: string): Promise<void> {
     const { attachment, files } = this
     const sinks = [...this.sinks()]
+    if (files) await this.wakeup.renew()
     this.attachment = undefined
     this.files = undefined
     this.stamp = undefined

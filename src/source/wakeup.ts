@@ -1,66 +1,22 @@
-// Tells a follower that something may have happened to its files. chokidar watches the directory (one watch for all databases in
-// it); its events are hints only: some get lost, and changes through a memory map make none. So whoever waits here also has
-// a time limit, and looks for himself afterwards.
+// Tells a follower that something may have happened to its files. chokidar watches the database and its `-wal` while the database
+// is idle; its events are hints only: some get lost, and changes through a memory map make none. So whoever waits here also has
+// a time limit, and looks for himself afterwards. While commits keep coming nobody needs hints, and to watch would cost more than
+// to look: then the watch is given up.
 
-import { basename, dirname } from 'node:path'
 import { type FSWatcher, watch } from 'chokidar'
 
-interface Directory {
-  readonly watcher: FSWatcher
-  readonly listeners: Map<string, Set<() => void>>
-}
-
-const directories = new Map<string, Directory>()
-const SUFFIXES = ['', '-wal', '-shm', '-journal']
-
-function subscribe(databasePath: string, listener: () => void): () => Promise<void> {
-  const path = dirname(databasePath)
-  let directory = directories.get(path)
-  if (!directory) {
-    const listeners = new Map<string, Set<() => void>>()
-    // Nothing below the directory is of interest to chokidar itself: the raw events of the directory's own watch carry the name.
-    const watcher = watch(path, {
-      depth: 0,
-      ignoreInitial: true,
-      persistent: false,
-      ignored: (entry) => entry !== path,
-    })
-    watcher.on('raw', (_event, name) => {
-      for (const notify of listeners.get(basename(String(name))) ?? []) notify()
-    })
-    // A directory that cannot be watched is polled like any other.
-    watcher.on('error', () => {})
-    directory = { watcher, listeners }
-    directories.set(path, directory)
-  }
-  const { watcher, listeners } = directory
-  const names = SUFFIXES.map((suffix) => basename(databasePath) + suffix)
-  for (const name of names) {
-    const set = listeners.get(name) ?? new Set()
-    listeners.set(name, set.add(listener))
-  }
-  return async () => {
-    for (const name of names) {
-      const set = listeners.get(name)
-      set?.delete(listener)
-      if (set?.size === 0) listeners.delete(name)
-    }
-    if (listeners.size === 0 && directories.get(path)?.watcher === watcher) {
-      directories.delete(path)
-      await watcher.close()
-    }
-  }
-}
+/** So long without a pause, and the database counts as busy. */
+const MUTE_AFTER_MS = 1000
 
 /** One coalesced signal: any number of hints between two waits are one. */
 export class Wakeup {
   private pending = false
   private wake: (() => void) | undefined
-  private readonly unsubscribe: () => Promise<void>
+  private watcher: FSWatcher | undefined
+  private restedMs = 0
+  private closed = false
 
-  constructor(databasePath: string) {
-    this.unsubscribe = subscribe(databasePath, () => this.hint())
-  }
+  constructor(private readonly databasePath: string) {}
 
   hint(): void {
     this.pending = true
@@ -69,6 +25,8 @@ export class Wakeup {
 
   /** Resolves at the next hint (at once if one came since the last wait) or after `limitMs`. True for a hint. */
   async wait(limitMs: number): Promise<boolean> {
+    this.restedMs = 0
+    this.listen()
     if (!this.pending) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, limitMs)
@@ -86,11 +44,40 @@ export class Wakeup {
 
   /** Waits `ms` whatever happens; hints that come meanwhile stay. */
   async rest(ms: number): Promise<void> {
+    this.restedMs += ms
+    if (this.restedMs > MUTE_AFTER_MS) await this.mute()
     await new Promise<void>((resolve) => setTimeout(resolve, ms))
   }
 
+  /** The files at the paths may be others now: watch those from the next wait on. */
+  async renew(): Promise<void> {
+    await this.mute()
+  }
+
   async close(): Promise<void> {
+    this.closed = true
     this.hint()
-    await this.unsubscribe()
+    await this.mute()
+  }
+
+  private listen(): void {
+    if (this.watcher || this.closed) return
+    const { databasePath } = this
+    // Of a file that is not there chokidar watches the directory instead.
+    const watcher = watch([databasePath, `${databasePath}-wal`], { ignoreInitial: true, persistent: false, depth: 0 })
+    this.watcher = watcher
+    const hint = () => this.hint()
+    watcher.on('raw', hint)
+    watcher.on('all', hint)
+    // What happened before the watch was ready.
+    watcher.on('ready', hint)
+    // What cannot be watched is polled.
+    watcher.on('error', () => {})
+  }
+
+  private async mute(): Promise<void> {
+    const { watcher } = this
+    this.watcher = undefined
+    await watcher?.close()
   }
 }
