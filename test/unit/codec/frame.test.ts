@@ -3,7 +3,7 @@ import { decodeFrame, encodeFrame } from '../../../src/codec/frame.js'
 import { encodeTrailer } from '../../../src/codec/trailer.js'
 import { collect, decode, encode, lz4Tool, MIB, mixture, noise, pieces } from '../../support/codec.js'
 
-const EMPTY = '04224d186470b900000000055dcc02'
+const EMPTY = '04224d186440a700000000055dcc02'
 const second = () => encode(Buffer.from('second'))
 
 describe('what is written', () => {
@@ -14,9 +14,25 @@ describe('what is written', () => {
   test('content that cannot be compressed is stored as it is', async () => {
     const content = noise(100, 1)
     const object = await encode(content)
-    expect(object.subarray(0, 11).toString('hex')).toBe('04224d186470b964000080')
+    expect(object.subarray(0, 11).toString('hex')).toBe('04224d186440a764000080')
     expect(object.subarray(11, 111).equals(content)).toBe(true)
     expect(object.length).toBe(119)
+  })
+
+  test.each([
+    [1 << 16, '40a7'],
+    [(1 << 16) + 1, '5008'],
+    [1 << 18, '5008'],
+    [(1 << 18) + 1, '6085'],
+    [1 << 20, '6085'],
+    [(1 << 20) + 1, '70b9'],
+    [9 << 20, '70b9'],
+  ])('%i bytes claim no larger blocks than they need', async (bytes, sizeAndCheck) => {
+    const content = mixture(bytes, 1)
+    const object = await encode(content)
+    expect(object.subarray(0, 7).toString('hex')).toBe(`04224d1864${sizeAndCheck}`)
+    expect((await decode(object)).equals(content)).toBe(true)
+    expect(lz4Tool(object, '-d').equals(content)).toBe(true)
   })
 
   test('the source may use its buffer again', async () => {
