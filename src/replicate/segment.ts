@@ -32,6 +32,7 @@ export function openIndex(index: number, salt1: number, salt2: number): IndexEnd
 export interface Segment {
   /** Uncompressed. */
   readonly bytes: number
+  /** Each piece is valid until the next one is asked for. */
   readonly frames: AsyncIterable<Buffer>
   /** The index's end behind this segment; only after `frames` was consumed. */
   end(): IndexEnd
@@ -51,10 +52,11 @@ export function encodeSegment(changeset: Changeset, pageCount: number, start: In
     if (headerBytes > 0) {
       yield encodeWalHeader({ pageSize, checkpointSequence: start.index, salt1, salt2 }, checksum)
     }
-    const perPiece = Math.max(1, Math.floor(PIECE_BYTES / frameBytes))
+    const perPiece = Math.min(pages.length, Math.max(1, Math.floor(PIECE_BYTES / frameBytes)))
+    const buffer = Buffer.allocUnsafe(perPiece * frameBytes)
     for (let first = 0; first < pages.length; first += perPiece) {
       const count = Math.min(perPiece, pages.length - first)
-      const piece = Buffer.allocUnsafe(count * frameBytes)
+      const piece = buffer.subarray(0, count * frameBytes)
       for (let i = 0; i < count; i++) {
         const at = i * frameBytes
         const page = pages[first + i] as number

@@ -36,7 +36,7 @@ export async function startMinioProcess(program: string, port: number, dataDirec
     : startBinary(program, port, dataDirectory)
   try {
     await until(async () => (await fetch(`http://127.0.0.1:${port}/minio/health/ready`)).ok, {
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
       what: `MinIO on port ${port}`,
     })
   } catch (error) {
