@@ -8,9 +8,6 @@
 
 export const GENERATIONS_PREFIX = 'generations/'
 
-/** Segment names have 8 hex digits for the offset; a larger one is invisible to every reader of the layout. */
-export const OFFSET_MAX = 0xffffffff
-
 const GENERATION = /^[0-9a-f]{16}$/
 const SNAPSHOT = /^([0-9a-f]{8})\.snapshot\.lz4$/
 const SEGMENT = /^([0-9a-f]{8})_([0-9a-f]{8})\.wal\.lz4$/

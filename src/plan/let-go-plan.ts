@@ -23,8 +23,8 @@ export interface HoldFacts {
 
 export type Hold = 'hold' | 'leapfrog' | 'release' | 'window'
 
-/** With nothing growing for this long, an unfinished checkpoint may be waiting for us. */
-export const QUIET_MS = 20
+/** With nothing growing for this long, an unfinished checkpoint may be waiting for us. Less than two looks are apart. */
+export const QUIET_MS = 15
 
 export function planHold(facts: HoldFacts): Hold {
   if (facts.pin === 'none' || !facts.caughtUp) return 'hold'

@@ -16,7 +16,7 @@ import {
   WAL_HEADER_BYTES,
   WalChecksum,
 } from '../../src/sqlite/wal-format.js'
-import { parseWalIndex, WAL_INDEX_BYTES, type WalIndexHeader } from '../../src/sqlite/wal-index.js'
+import { parseWalIndex, sameCycle, WAL_INDEX_BYTES, type WalIndexHeader } from '../../src/sqlite/wal-index.js'
 import { WalScanner } from '../../src/sqlite/wal-scan.js'
 import { composeNaively, type NaiveWal, readNaively, writeNaively } from '../support/naive-wal.js'
 import { differingPages } from '../support/observer/scene.js'
@@ -71,18 +71,21 @@ function write({ pageSize, transactions, restartAfter }: History, directory: str
     const opened = openSync(`${path}-shm`, 'r')
     shm = opened
     const index = () => parseWalIndex(bytes.subarray(0, readSync(opened, bytes, 0, WAL_INDEX_BYTES, 0)))
+    // Of the change counter: before the cycle, and at the newest commit.
     let before = 0
+    let last = index()
     transactions.forEach((operations, i) => {
-      if (i === restartAfter) {
-        database.pragma('wal_checkpoint(RESTART)')
-        before = index()?.iChange ?? -1
-      }
+      if (i === restartAfter) database.pragma('wal_checkpoint(RESTART)')
       if (operations.some((one) => one.do === 'vacuum')) database.exec('vacuum')
       else {
         database.transaction(() => {
           for (const one of operations) run(database, one)
         })()
       }
+      const now = index()
+      // The restart itself is the next writer's.
+      if (now && last && !sameCycle(now, last)) before = last.iChange
+      last = now
     })
     const wal = readFileSync(`${path}-wal`)
     const found = index()

@@ -52,7 +52,6 @@ const history: string[] = []
 const unexpected: string[] = []
 const copyFailures: string[] = []
 let follower: Follower | undefined
-let options: ObserverOptions | undefined
 let keeping: Promise<void> | undefined
 let copies = 0
 let walBytesMax = 0
@@ -101,7 +100,6 @@ async function keepMirror(source: Follower, { spoolDirectory, copyDelayMs }: Obs
 
 serve({
   start(argument: ObserverOptions) {
-    options = argument
     const note = () => {
       if (!follower) return
       const entry = `${follower.status}: ${follower.reason}`
@@ -178,6 +176,4 @@ serve({
     wakeKeeper()
     await keeping
   },
-
-  options: () => options,
 })
