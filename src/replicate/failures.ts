@@ -1,5 +1,5 @@
-// Failures in a row of one replica: one log line when they begin (and when they become others), one when they end, and the pause
-// before the next try.
+// Failures in a row of one replica: one error in the log when they begin, a warning when the reason becomes another, a line when
+// they end, and the pause before the next try.
 
 import type { Clock } from '../clock.js'
 import { messageOf } from '../errors.js'
@@ -25,7 +25,8 @@ export class Failures {
   /** The result is how long to wait before the next try, in milliseconds. */
   failed(error: unknown): number {
     if (this.count === 0) this.sinceMs = this.clock.monotonic()
-    if (this.count === 0 || messageOf(error) !== messageOf(this.last)) this.log.error('monitor error', { error })
+    if (this.count === 0) this.log.error('monitor error', { error })
+    else if (messageOf(error) !== messageOf(this.last)) this.log.warn('still failing, for another reason', { error })
     this.count++
     this.last = error
     return backoffMs(this.count, Number.parseInt(this.randomHex(4), 16) / 2 ** 32)

@@ -285,7 +285,7 @@ export class Follower {
     attachment?.close()
     await files?.close()
     this.become(status, reason)
-    if (!this.stopping) for (const sink of sinks) sink.lost(reason)
+    if (reason !== STOPPED) for (const sink of sinks) sink.lost(reason)
   }
 
   private quiescentState(): SourceState {

@@ -117,15 +117,15 @@ export class Shipper implements Sink {
     this.wake?.()
     await this.running
     clearTimeout(timer)
-    const unborn = !this.joined && this.follower.hasSource
-    if (unborn && this.failures.last === undefined)
-      this.options.log.warn('stopped before the first snapshot was complete')
-    const left = this.outgoing !== undefined || this.pending.size > 0 || (unborn && this.failures.last !== undefined)
+    const why = this.failures.last ?? this.lostReason
+    const apart = !this.joined && this.follower.hasSource
+    if (apart && why === undefined) this.options.log.warn('stopped before the first snapshot was complete')
+    const left = this.outgoing !== undefined || this.pending.size > 0 || (apart && why !== undefined)
     this.forget()
     await this.options.client.close()
     if (left) {
-      const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(this.failures.last ?? 'no time was left')}`
-      throw new LitestreamError('STORAGE', message, { cause: this.failures.last })
+      const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(why ?? 'no time was left')}`
+      throw new LitestreamError('STORAGE', message, { cause: why })
     }
   }
 

@@ -25,7 +25,16 @@ export interface ChildOptions {
   /** Words before the command, for another namespace. */
   readonly through?: readonly string[] | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
+  /** Permission bits hold for it, also when it is root. */
+  readonly obedient?: boolean | undefined
 }
+
+/** Root without the capabilities that let it read what it may not. */
+const OBEDIENT = [
+  'setpriv',
+  '--bounding-set=-dac_override,-dac_read_search',
+  '--inh-caps=-dac_override,-dac_read_search',
+]
 
 const alive = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -34,7 +43,8 @@ process.on('exit', () => {
 
 export function startChild(program: string, options: ChildOptions = {}): Child {
   const command = options.through ?? (options.readOnly ? readOnlyCommand(options.readOnly) : [])
-  const [file = '', ...args] = [...command, process.execPath, program]
+  const obedient = options.obedient && process.getuid?.() === 0 ? OBEDIENT : []
+  const [file = '', ...args] = [...command, ...obedient, process.execPath, program]
   const child = spawn(file, args, {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],

@@ -18,7 +18,8 @@ export interface Scene {
   /** The database on it. */
   readonly path: string
   application(options?: Partial<ApplicationOptions>, env?: Readonly<Record<string, string>>): Promise<Application>
-  observer(mount: Mount, options?: Partial<ObserverOptions>): Promise<Observer>
+  /** `obedient`: permission bits hold for it, also when it is root. */
+  observer(mount: Mount, options?: Partial<ObserverOptions>, obedient?: boolean): Promise<Observer>
   /** A child of another kind, killed at the end. */
   child(program: string, mount: Mount, env?: Readonly<Record<string, string>>): Promise<Child>
 }
@@ -58,9 +59,9 @@ export function makeScene(): Scene {
   mkdirSync(spoolDirectory)
   let files = 0
   const newFile = () => join(directory, `image-${++files}`)
-  const child = async (program: string, mount: Mount, env?: Readonly<Record<string, string>>) => {
+  const child = async (program: string, mount: Mount, env?: Readonly<Record<string, string>>, obedient?: boolean) => {
     const readOnly = mount === 'read-only' ? volume : undefined
-    const started = startChild(await childProgram(program), { readOnly, env })
+    const started = startChild(await childProgram(program), { readOnly, env, obedient })
     onTestFinished(() => started.kill())
     return started
   }
@@ -88,8 +89,8 @@ export function makeScene(): Scene {
         kill: () => started.kill(),
       }
     },
-    async observer(mount, options) {
-      const started = await child('support/observer/observer-child.ts', mount)
+    async observer(mount, options, obedient) {
+      const started = await child('support/observer/observer-child.ts', mount, undefined, obedient)
       await started.call('start', { path, spoolDirectory, ...options })
       const report = () => started.call<ObserverReport>('nowReport')
       const contents = async () => {

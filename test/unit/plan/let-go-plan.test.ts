@@ -1,0 +1,112 @@
+// The decision about the pin, rule by rule and over all facts.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  type HoldFacts,
+  nextWindowMs,
+  type PinPlace,
+  planHold,
+  QUIET_MS,
+  WINDOW_MS_MAX,
+  WINDOW_MS_MIN,
+  windowFrames,
+} from '../../../src/plan/let-go-plan.js'
+
+/** Writing goes on, nothing is backfilled, a window is not worth it yet. */
+const busy: HoldFacts = {
+  pin: 'read-mark',
+  shmWritable: false,
+  caughtUp: true,
+  frames: 100,
+  backfilled: 0,
+  settled: false,
+  quietMs: 0,
+  windowFrames: 1000,
+  windowRestMs: 0,
+}
+
+test.for<[string, Partial<HoldFacts>, string]>([
+  ['without a pin there is nothing to decide', { pin: 'none', quietMs: 1000 }, 'hold'],
+  ['what is not read yet must not get lost', { caughtUp: false, quietMs: 1000, frames: 5000 }, 'hold'],
+  ['a pin that cannot set a mark waits for quiet', {}, 'hold'],
+  ['a pin that can takes the newest mark', { shmWritable: true }, 'leapfrog'],
+  ['once it has it, it stays', { shmWritable: true, settled: true }, 'hold'],
+  ['quiet: a checkpoint may be waiting for us', { quietMs: QUIET_MS }, 'release'],
+  [
+    'quiet, and the mark is the newest: all the same',
+    { quietMs: QUIET_MS, shmWritable: true, settled: true },
+    'release',
+  ],
+  ['the WAL is large: a window', { frames: 1000 }, 'window'],
+  ['the WAL is large and the last window was a moment ago', { frames: 1000, windowRestMs: 1 }, 'hold'],
+  ['all is in the file: over to mark 0', { backfilled: 100 }, 'leapfrog'],
+  ['over to mark 0, confirmed', { backfilled: 100, pin: 'database-unconfirmed' }, 'leapfrog'],
+  ['on mark 0 nobody is held up', { backfilled: 100, pin: 'database', quietMs: 1000 }, 'hold'],
+  ['new frames behind mark 0: make room for their checkpoint', { pin: 'database' }, 'leapfrog'],
+  ['new frames behind what may be mark 0', { pin: 'database-unconfirmed', quietMs: 1000 }, 'leapfrog'],
+  ['an empty WAL is complete', { frames: 0, backfilled: 0, pin: 'database' }, 'hold'],
+])('%s', ([, change, expected]) => {
+  expect(planHold({ ...busy, ...change })).toBe(expected)
+})
+
+const anyFacts: fc.Arbitrary<HoldFacts> = fc
+  .record({
+    pin: fc.constantFrom<PinPlace>('none', 'read-mark', 'database-unconfirmed', 'database'),
+    shmWritable: fc.boolean(),
+    caughtUp: fc.boolean(),
+    frames: fc.nat(3000),
+    backfilled: fc.nat(3000),
+    settled: fc.boolean(),
+    quietMs: fc.nat(500),
+    windowFrames: fc.integer({ min: 1, max: 2000 }),
+    windowRestMs: fc.constantFrom(0, 5),
+  })
+  .map((facts) => ({ ...facts, backfilled: Math.min(facts.frames, facts.backfilled) }))
+
+describe('whatever the facts', () => {
+  test('nothing unread is let go of, and without a pin nothing is done', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        if (facts.pin === 'none' || !facts.caughtUp) expect(planHold(facts)).toBe('hold')
+      }),
+    )
+  })
+
+  test('quiet never keeps a pin that a checkpoint could wait for', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const quiet = { ...facts, caughtUp: true, quietMs: QUIET_MS + facts.quietMs }
+        const decision = planHold(quiet)
+        const harmless = quiet.pin === 'none' || (quiet.pin === 'database' && quiet.backfilled === quiet.frames)
+        expect(decision === 'hold').toBe(harmless)
+      }),
+    )
+  })
+})
+
+test('the patience of windows stays within its bounds and follows success', () => {
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { maxLength: 40 }), (successes) => {
+      let windowMs = WINDOW_MS_MIN
+      for (const succeeded of successes) {
+        const next = nextWindowMs(windowMs, succeeded)
+        expect(next).toBeGreaterThanOrEqual(WINDOW_MS_MIN)
+        expect(next).toBeLessThanOrEqual(WINDOW_MS_MAX)
+        if (succeeded) expect(next).toBeLessThanOrEqual(windowMs)
+        else expect(next).toBeGreaterThanOrEqual(windowMs)
+        windowMs = next
+      }
+    }),
+  )
+})
+
+test('a window opens at the configured size while writes are slow, later while they are fast, and always below half of the bound', () => {
+  const frameBytes = 4120
+  expect(windowFrames(0, frameBytes, 1000, 128 << 20)).toBe(1000)
+  const fast = windowFrames(100 << 20, frameBytes, 1000, 128 << 20)
+  expect(fast).toBe(Math.floor((40 << 20) / frameBytes))
+  expect(windowFrames(1e12, frameBytes, 1000, 2 ** 40)).toBe(Math.floor((64 << 20) / frameBytes))
+  expect(windowFrames(1e12, frameBytes, 1000, 1 << 20)).toBe(Math.floor((1 << 19) / frameBytes))
+  expect(windowFrames(0, 65560, 0, 1)).toBe(1)
+})
