@@ -15,8 +15,10 @@ try {
   const pause = new Int32Array(new SharedArrayBuffer(4))
   let result = { log: 0, checkpointed: 0 }
   for (let attempt = 0; attempt < TRIES; attempt++) {
+    const before = result.log
     result = (database.pragma('wal_checkpoint(PASSIVE)') as [typeof result])[0]
-    if (result.checkpointed === result.log) break
+    // Complete, and so it stayed: a writer may have gone on while the last one ran. Or the WAL was restarted already.
+    if (result.checkpointed === result.log && attempt > 0 && result.log <= before) break
     Atomics.wait(pause, 0, 0, PAUSE_MS)
   }
   parentPort?.postMessage(result)

@@ -37,6 +37,10 @@ export class App {
     this.write(name)
   }
 
+  neverCheckpoint(): void {
+    this.database.pragma('wal_autocheckpoint = 0')
+  }
+
   close(): void {
     this.database.close()
   }
