@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/keep-sqlite.cjs'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // The suites start real servers and real daemons; two cores serve two files at a time.

@@ -3,7 +3,7 @@
 const Database = require('better-sqlite3')
 
 const database = new Database(process.argv[2])
-database.pragma('journal_mode = wal')
+database.exec('pragma journal_mode = wal')
 database.exec('create table if not exists orders (id integer primary key, placed_at text, cents integer)')
 const insert = database.prepare("insert into orders (placed_at, cents) values (datetime('now'), ?)")
 

@@ -33,12 +33,7 @@ const SHARED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-s3': ['src/replica/s3-client.ts', 'src/replica/s3-connection.ts', 'src/replica/s3-multipart.ts'],
   // One per purpose, each a program or thread of its own: the sample application, the check of a restored file, checkpoints (only
   // where the application makes none), and the pins of the observer.
-  'better-sqlite3': [
-    'src/cli/demo-application.ts',
-    'src/restore/integrity.ts',
-    'src/source/checkpoint-worker.ts',
-    'src/source/pins.ts',
-  ],
+  'better-sqlite3': ['src/cli/demo-application.ts', 'src/source/sqlite.ts'],
 }
 
 /** Files above 300 lines: why they are not two. */

@@ -30,7 +30,7 @@ else throw new Error('usage: demo-application.js write|read DB')
 
 async function write(path: string): Promise<void> {
   const database = new Database(path, { timeout: 5000 })
-  database.pragma('journal_mode = wal')
+  database.exec('pragma journal_mode = wal')
   database.exec(`
     create table accounts (id integer primary key, balance integer not null);
     create table transfers (id integer primary key, source integer, target integer, amount integer, chain text);

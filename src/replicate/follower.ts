@@ -14,6 +14,7 @@ import type { FileStamp } from '../model/provenance.js'
 import { DatabaseFiles } from '../source/files.js'
 import { Wakeup } from '../source/wakeup.js'
 import { Attachment, type AttachmentOptions, BUSY_MS } from './attachment.js'
+import { Refusals } from './refusals.js'
 import { Requests, Retry } from './requests.js'
 import type { Sink, SourceState } from './sink.js'
 
@@ -50,6 +51,7 @@ export class Follower {
   private readonly quiescentSinks = new Set<Sink>()
   private readonly wakeup: Wakeup
   private readonly requests: Requests
+  private readonly refusals = new Refusals()
   private running: Promise<void> | undefined
   private stopping = false
 
@@ -134,6 +136,7 @@ export class Follower {
   private async loop(): Promise<void> {
     while (!this.stopping) {
       let waitMs = this.options.monitorIntervalMs
+      this.refusals.justNow = false
       try {
         waitMs = await this.tick()
         await this.serveRequests()
@@ -144,8 +147,12 @@ export class Follower {
       if (this.stopping) break
       if (this.requests.size > 0) waitMs = Math.min(waitMs, AGAIN_MS)
       // While commits keep coming, hints would only make the looks more frequent than they are worth.
-      if (waitMs > BUSY_MS) await this.wakeup.wait(waitMs)
-      else await this.wakeup.rest(waitMs)
+      if (waitMs <= BUSY_MS) await this.wakeup.rest(waitMs)
+      else {
+        // Opening the files can make events of its own; they must not wake us to do it again.
+        if (this.refusals.justNow) await this.wakeup.forgetAfter(AGAIN_MS)
+        await this.wakeup.wait(waitMs)
+      }
     }
     try {
       if (this.status === 'quiescent') await this.tickQuiescent()
@@ -200,7 +207,7 @@ export class Follower {
     if (wal && shm) {
       const refusal = await this.attach(files)
       if (refusal === undefined) return BUSY_MS
-      if (!refusal.nobody || walBytes) return await wait(refusal.reason, Math.min(monitorIntervalMs, 200))
+      if (!refusal.nobody || walBytes) return await wait(refusal.reason, this.refusals.pauseMs(monitorIntervalMs))
     } else if (walBytes) {
       return await wait(
         `${path}-wal holds commits and no application has the database open (or it locks it exclusively); waiting for it to recover them`,
@@ -221,7 +228,7 @@ export class Follower {
     if (wal && shm) {
       const refusal = await this.attach(files)
       if (refusal === undefined) return BUSY_MS
-      if (!refusal.nobody) return AGAIN_MS
+      if (!refusal.nobody) return this.refusals.pauseMs(monitorIntervalMs)
     }
     if (walBytes || !sameFile(files.stamp(), this.stamp)) {
       await this.detach('waiting', 'the database was changed without its WAL being seen')
@@ -234,6 +241,7 @@ export class Follower {
   private async attach(files: DatabaseFiles) {
     const attachment = await Attachment.open(files, this.pageSize, this.options)
     if (!(attachment instanceof Attachment)) return attachment
+    this.refusals.reset()
     const { stamp } = this
     const comeAlong = [...this.quiescentSinks]
     this.quiescentSinks.clear()
@@ -277,7 +285,7 @@ export class Follower {
   private async detach(status: FollowerStatus, reason: string): Promise<void> {
     const { attachment, files } = this
     const sinks = [...this.sinks()]
-    if (files) await this.wakeup.renew()
+    if (attachment || this.status === 'quiescent') await this.wakeup.renew()
     this.attachment = undefined
     this.files = undefined
     this.stamp = undefined

@@ -253,14 +253,18 @@ export class Shipper implements Sink {
     let stands: { state: SourceState; bytes: number; overlayBytes: number } | undefined
     try {
       const finish = async ({ state, changes }: CopyEnd) => {
+        // Lost before the copy began: the copy is sound, but what is pending does not lead to it, nor does the generation.
+        if (withinGeneration && !this.joined) {
+          changes.clear()
+          throw new LitestreamError('SOURCE', `the snapshot was given up: ${this.lostReason ?? 'continuity was lost'}`)
+        }
         // Within a generation the overlay follows the newest segment, for whoever restores from an older snapshot, and until this one
         // can be seen everybody does: it has to hold what came before the copy began as well. All of that is pending. A new generation
         // has nothing before the copy. Should the upload fail, it stays the next thing to ship, and is a segment like any other.
         const overlay = withinGeneration ? this.pending : changes
         if (withinGeneration) this.pending = this.newChangeset()
         for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
-        this.joined = true
-        this.lostReason = undefined
+        this.joined = this.lostReason === undefined
         this.writer.place = target
         if (overlay.size > 0) {
           this.outgoing = { changes: overlay, state }

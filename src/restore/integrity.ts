@@ -3,8 +3,8 @@
 // and get their values back afterwards; neither check reads them.
 
 import type { FileHandle } from 'node:fs/promises'
-import Database from 'better-sqlite3'
 import { messageOf } from '../errors.js'
+import { SqliteConnection } from '../source/sqlite.js'
 import { writeAll } from './page-writer.js'
 
 /** `quick` reads every page and checks the structure; `full` also compares every index with its table. */
@@ -41,12 +41,12 @@ export async function checkIntegrity(
 }
 
 function ask(path: string, check: 'quick' | 'full'): IntegrityVerdict {
-  let database: Database.Database | undefined
+  let connection: SqliteConnection | undefined
   try {
-    database = new Database(path, { readonly: true, fileMustExist: true })
-    database.pragma('temp_store = MEMORY')
+    connection = new SqliteConnection(path, { readonly: true, timeoutMs: 5000 })
+    connection.exec('PRAGMA temp_store = MEMORY')
     const pragma = check === 'quick' ? 'quick_check' : 'integrity_check'
-    const rows = database.pragma(`${pragma}(${PROBLEMS_MAX})`) as Record<string, string>[]
+    const rows = connection.rows<Record<string, string>>(`PRAGMA ${pragma}(${PROBLEMS_MAX})`)
     const problems = rows.map((row) => String(Object.values(row)[0]))
     return problems.length === 1 && problems[0] === 'ok' ? { sound: true } : { sound: false, problems }
   } catch (error) {
@@ -55,6 +55,6 @@ function ask(path: string, check: 'quick' | 'full'): IntegrityVerdict {
     if (code === 'SQLITE_ERROR') return { sound: undefined, reason: messageOf(error) }
     throw error
   } finally {
-    database?.close()
+    connection?.close()
   }
 }

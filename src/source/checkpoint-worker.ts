@@ -4,24 +4,24 @@
 // keep it from being the last one, and SQLite itself keeps the process's locks.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import Database from 'better-sqlite3'
+import { SqliteConnection } from './sqlite.js'
 
 /** Commits keep coming between two checkpoints; each one leaves less to do for the next. */
 const TRIES = 50
 const PAUSE_MS = 2
 
-const database = new Database(workerData as string, { fileMustExist: true, timeout: 0 })
+const connection = new SqliteConnection(workerData as string, { readonly: false, timeoutMs: 0 })
 try {
   const pause = new Int32Array(new SharedArrayBuffer(4))
   let result = { log: 0, checkpointed: 0 }
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const before = result.log
-    result = (database.pragma('wal_checkpoint(PASSIVE)') as [typeof result])[0]
+    result = connection.rows<typeof result>('PRAGMA wal_checkpoint(PASSIVE)')[0] as typeof result
     // Complete, and so it stayed: a writer may have gone on while the last one ran. Or the WAL was restarted already.
     if (result.checkpointed === result.log && attempt > 0 && result.log <= before) break
     Atomics.wait(pause, 0, 0, PAUSE_MS)
   }
   parentPort?.postMessage(result)
 } finally {
-  database.close()
+  connection.close()
 }

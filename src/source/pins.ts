@@ -1,25 +1,22 @@
-// The only place that opens the live database with SQLite (better-sqlite3), always read-only. A pin is an open read
+// The only place that opens the live database with SQLite to follow it, always read-only. A pin is an open read
 // transaction: on read mark 1-4 it forbids a restart of the WAL, on mark 0 it forbids writes to the database file. Two connections,
 // so that a new pin can be taken before the old one is let go (leapfrog).
 //
 // Never opens anything that is not there: the caller checks `-wal` and `-shm` first (see files), because even a read-only open
 // of a database in WAL mode would create them.
 
-import Database from 'better-sqlite3'
 import { LitestreamError, messageOf } from '../errors.js'
+import { SqliteConnection } from './sqlite.js'
 
 /** What SQLite says while somebody else holds a lock for a moment, recovers, or (read-only mount) nobody has a wal-index yet. */
 const TRANSIENT = /^SQLITE_(BUSY|PROTOCOL|LOCKED|READONLY_RECOVERY|READONLY_CANTINIT|READONLY_CANTLOCK)/
 
-interface Connection {
-  readonly database: Database.Database
-  readonly begin: Database.Statement
-  readonly read: Database.Statement
-  readonly end: Database.Statement
-}
+/** Reads page 1 and so begins the read transaction, without asking for the schema to be parsed. */
+const BEGIN = 'BEGIN; PRAGMA schema_version'
+const END = 'ROLLBACK'
 
 export class Pins {
-  private readonly connections: Connection[] = []
+  private readonly connections: SqliteConnection[] = []
   private current = 0
   private held = false
   /** The last transient refusal, for messages. */
@@ -45,7 +42,7 @@ export class Pins {
     if (!this.held) return this.pin()
     const next = 1 - this.current
     if (!this.begin(next)) return false
-    this.connections[this.current]?.end.run()
+    this.connections[this.current]?.exec(END)
     this.current = next
     return true
   }
@@ -53,25 +50,26 @@ export class Pins {
   release(): void {
     if (!this.held) return
     this.held = false
-    this.connections[this.current]?.end.run()
+    this.connections[this.current]?.exec(END)
   }
 
   /** Ends every transaction and closes the connections; all of SQLite's locks of ours are gone afterwards. */
   close(): void {
     this.held = false
-    for (const { database } of this.connections.splice(0)) database.close()
+    for (const connection of this.connections.splice(0)) connection.close()
     this.current = 0
   }
 
   private begin(at: number): boolean {
     try {
-      while (this.connections.length <= at) this.connections.push(open(this.path))
-      const { database, begin, read } = this.connections[at] as Connection
-      begin.run()
+      while (this.connections.length <= at) {
+        this.connections.push(new SqliteConnection(this.path, { readonly: true, timeoutMs: 0 }))
+      }
+      const connection = this.connections[at] as SqliteConnection
       try {
-        read.get()
+        connection.exec(BEGIN)
       } catch (error) {
-        if (database.inTransaction) database.exec('ROLLBACK')
+        if (connection.inTransaction) connection.exec(END)
         throw error
       }
       return true
@@ -85,21 +83,5 @@ export class Pins {
       this.lastRefusal = code
       return false
     }
-  }
-}
-
-function open(path: string): Connection {
-  const database = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
-  try {
-    return {
-      database,
-      begin: database.prepare('BEGIN'),
-      // Reads page 1 and so begins the read transaction, without asking for the schema to be parsed.
-      read: database.prepare('PRAGMA schema_version'),
-      end: database.prepare('ROLLBACK'),
-    }
-  } catch (error) {
-    database.close()
-    throw error
   }
 }

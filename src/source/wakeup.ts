@@ -49,6 +49,12 @@ export class Wakeup {
     await new Promise<void>((resolve) => setTimeout(resolve, ms))
   }
 
+  /** Waits `ms`, and whatever happened meanwhile is no reason to wake up. */
+  async forgetAfter(ms: number): Promise<void> {
+    await this.rest(ms)
+    this.pending = false
+  }
+
   /** The files at the paths may be others now: watch those from the next wait on. */
   async renew(): Promise<void> {
     await this.mute()

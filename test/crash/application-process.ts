@@ -9,6 +9,9 @@ import { projectRoot } from '../support/make-dist.js'
 import { until } from '../support/until.js'
 import type { ApplicationOptions } from './application.js'
 
+/** See the file itself. */
+const keepSqlite = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
+
 /** The application as JavaScript, in `directory`; the path of its main file. */
 export function compileApplication(directory: string): string {
   mkdirSync(directory, { recursive: true })
@@ -54,7 +57,7 @@ export class ApplicationProcess {
   async start(paused = false): Promise<number> {
     if (this.child) throw new Error('the application is running already')
     const options: ApplicationOptions = { ...this.options, paused }
-    const child = spawn(process.execPath, [this.script, JSON.stringify(options)], {
+    const child = spawn(process.execPath, ['--require', keepSqlite, this.script, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.child = child

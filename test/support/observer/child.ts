@@ -3,7 +3,9 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { TestContext } from 'vitest'
+import { projectRoot } from '../make-dist.js'
 import { findMountOptions } from './mount-options.js'
 
 export type Mount = 'writable' | 'read-only'
@@ -36,6 +38,8 @@ const OBEDIENT = [
   '--inh-caps=-dac_override,-dac_read_search',
 ]
 
+/** See the file itself. */
+const keepSqlite = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
 const alive = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
@@ -44,7 +48,7 @@ process.on('exit', () => {
 export function startChild(program: string, options: ChildOptions = {}): Child {
   const command = options.through ?? (options.readOnly ? readOnlyCommand(options.readOnly) : [])
   const obedient = options.obedient && process.getuid?.() === 0 ? OBEDIENT : []
-  const [file = '', ...args] = [...command, ...obedient, process.execPath, program]
+  const [file = '', ...args] = [...command, ...obedient, process.execPath, '--require', keepSqlite, program]
   const child = spawn(file, args, {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
