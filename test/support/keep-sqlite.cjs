@@ -4,12 +4,21 @@
 
 const Database = require('better-sqlite3')
 
-const kept = []
+const kept = new Set()
 const { prepare } = Database.prototype
+
+// A connection is of no use without a call of one of these.
+for (const name of ['exec', 'serialize', 'transaction', 'backup', 'close']) {
+  const method = Database.prototype[name]
+  Database.prototype[name] = function (...args) {
+    kept.add(this)
+    return method.apply(this, args)
+  }
+}
 
 Database.prototype.prepare = function (...args) {
   const statement = prepare.apply(this, args)
-  kept.push(this, statement)
+  kept.add(this).add(statement)
   return statement
 }
 
