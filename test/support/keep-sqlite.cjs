@@ -18,6 +18,12 @@ for (const name of ['exec', 'serialize', 'transaction', 'backup', 'close']) {
 
 Database.prototype.prepare = function (...args) {
   const statement = prepare.apply(this, args)
+  const { iterate } = statement
+  statement.iterate = (...values) => {
+    const iterator = iterate.apply(statement, values)
+    kept.add(iterator)
+    return iterator
+  }
   kept.add(this).add(statement)
   return statement
 }
