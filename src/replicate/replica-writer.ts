@@ -33,6 +33,8 @@ export interface ReplicaWriterOptions {
   readonly log: Logger
 }
 
+/** Compressed at the same time: enough to keep up, and the application's processors stay its own. */
+const BLOCKS_IN_FLIGHT = 2
 const SEGMENTS_PER_INDEX_MAX = 256
 const INDEX_BYTES_MAX = 64 << 20
 
@@ -86,7 +88,9 @@ export class ReplicaWriter {
     const previous = end.offset === 0 ? place.previous : undefined
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
-    await client.put(key, encodeFrame(segment.frames, { trailer, signal }), { signal })
+    await client.put(key, encodeFrame(segment.frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT }), {
+      signal,
+    })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.place = { generation, end: segment.end(), previous: undefined }
@@ -108,7 +112,9 @@ export class ReplicaWriter {
       const { state, ...extra } = about()
       return encodeProvenance(this.provenanceOf('snapshot', key, state, extra))
     }
-    const stored = await client.put(key, encodeFrame(pages, { trailer, signal }), { signal })
+    const stored = await client.put(key, encodeFrame(pages, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT }), {
+      signal,
+    })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('snapshot written', { position, elapsed, sz: stored.size })
     return stored
