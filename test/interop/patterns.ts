@@ -252,7 +252,10 @@ const shapes: Pattern[] = [
       await world.step(() => app.exec(words))
       await app.repeat([`${count(5)} INSERT INTO page SELECT 'later ' || i, hex(randomblob(60)) FROM n`], 40, 5)
       await world.step(() => app.exec("DELETE FROM page WHERE rowid % 4 = 0; UPDATE page SET title = title || '!'"))
-      await world.step(() => app.exec("INSERT INTO page (page) VALUES ('optimize')"))
+      // Without something new there may be nothing to optimize, and so nothing to ship.
+      await world.step(() =>
+        app.exec("INSERT INTO page VALUES ('one more', 'of them'); INSERT INTO page (page) VALUES ('optimize')"),
+      )
       await world.step(() => app.exec(words))
     },
   },
