@@ -1,7 +1,7 @@
 // Where a replica stands when the daemon starts: its newest object says in its provenance which state of the source it stands
 // for. There is no local state; a container may be thrown away at any time.
 
-import { GENERATIONS_PREFIX, generationPrefix, isGeneration, parseKey } from '../model/layout.js'
+import { GENERATIONS_PREFIX, isGeneration, parseKey, snapshotsPrefix, walPrefix } from '../model/layout.js'
 import type { Provenance } from '../model/provenance.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from '../restore/provenance-reader.js'
@@ -21,17 +21,16 @@ export interface ResumePoint {
 export async function findResumePoint(client: ReplicaClient, signal: AbortSignal): Promise<ResumePoint | undefined> {
   let newest: { generation: string; snapshot: ObjectInfo } | undefined
   for (const generation of (await client.listNames(GENERATIONS_PREFIX, signal)).filter(isGeneration)) {
-    for await (const info of client.list(`${generationPrefix(generation)}snapshots/`, signal)) {
+    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
       if (parseKey(info.key) && info.modifiedAtMs >= (newest?.snapshot.modifiedAtMs ?? 0))
         newest = { generation, snapshot: info }
     }
   }
   if (!newest) return undefined
-  const { generation } = newest
-  const { snapshot } = newest
+  const { generation, snapshot } = newest
   const snapshotIndex = indexOf(snapshot.key)
   let segment: { info: ObjectInfo; index: number; offset: number } | undefined
-  for await (const info of client.list(`${generationPrefix(generation)}wal/`, signal)) {
+  for await (const info of client.list(walPrefix(generation), signal)) {
     const name = parseKey(info.key)
     if (name?.kind === 'segment') segment = { info, index: name.index, offset: name.offset }
   }

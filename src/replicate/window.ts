@@ -19,8 +19,6 @@ let turn: Promise<void> = Promise.resolve()
 export class CheckpointWindow {
   private windowMs = WINDOW_MS_MIN
   private notBeforeMs = Number.NEGATIVE_INFINITY
-  /** Windows that ended without a finished checkpoint, in a row: another reader may hold the WAL. */
-  fruitless = 0
 
   constructor(private readonly clock: Clock) {}
 
@@ -45,7 +43,6 @@ export class CheckpointWindow {
       live.takePin()
       const tookMs = this.clock.monotonic() - startMs
       this.windowMs = nextWindowMs(this.windowMs, succeeded)
-      this.fruitless = succeeded ? 0 : this.fruitless + 1
       this.notBeforeMs = this.clock.monotonic() + (succeeded ? 0 : Math.max(REST_MS_MIN, tookMs * REST_FACTOR))
     } finally {
       done()

@@ -134,7 +134,7 @@ export class DatabaseFiles {
   }
 
   /** Identity and times of the file and (for the moment of its last entry) its directory, for a database without a WAL. */
-  stamp(): FileStamp & { readonly directoryMtimeNs: string; readonly newestMs: number } {
+  stamp(): FileStamp & { readonly newestMs: number } {
     const stat = fstatSync(this.databaseFd, { bigint: true })
     const directory = statSync(dirname(this.path), { bigint: true })
     // biome-ignore lint/complexity/useMathMinMax: these are bigints
@@ -144,7 +144,6 @@ export class DatabaseFiles {
       size: Number(stat.size),
       mtimeNs: String(stat.mtimeNs),
       ctimeNs: String(stat.ctimeNs),
-      directoryMtimeNs: String(directory.mtimeNs),
       newestMs: Number(newest / 1_000_000n),
     }
   }
@@ -197,10 +196,6 @@ export class DatabaseFiles {
       if (header) return header
     }
     return undefined
-  }
-
-  walBytes(): number {
-    return this.walFd === undefined ? 0 : Number(fstatSync(this.walFd).size)
   }
 
   /** Bytes of the WAL from `position`; fewer at its end. */
