@@ -7,7 +7,20 @@ export interface Clock {
   monotonic(): number
 }
 
-export const systemClock: Clock = {
+/** For those who also wait: whatever an engine does later is done by one of these. */
+export interface TimerClock extends Clock {
+  /** Calls `then` once, after `ms` at least; the result cancels that. */
+  after(ms: number, then: () => void): () => void
+  /** Resolves when sockets and timers have had their turn. */
+  turn(): Promise<void>
+}
+
+export const systemClock: TimerClock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  after(ms, then) {
+    const timer = setTimeout(then, ms)
+    return () => clearTimeout(timer)
+  },
+  turn: () => new Promise<void>((resolve) => setImmediate(resolve)),
 }

@@ -60,7 +60,6 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
       'src/cli/commands/generations.ts', // the lag behind now
       'src/cli/demo.ts',
       'src/cli/demo-application.ts',
-      'src/source/wal-reader.ts', // only when to let others have the event loop
     ],
   },
   {
@@ -72,8 +71,7 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
     name: 'timers',
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     files: [
-      'src/source/wakeup.ts',
-      'src/replicate/shipper.ts',
+      'src/clock.ts', // for all engines
       'src/replica/streams.ts',
       'src/restore/resuming.ts',
       'src/cli/exec.ts',

@@ -2,19 +2,20 @@
 // pin what plan/let-go-plan decides, so that no checkpoint of the application has to wait for us for long. What is read is copied
 // at once (see Changeset), so letting go never waits for a replica.
 
-import type { Clock } from '../clock.js'
+import type { TimerClock } from '../clock.js'
 import { LitestreamError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { planHold, windowFrames } from '../plan/let-go-plan.js'
 import { WalRate } from '../plan/wal-rate.js'
-import type { DatabaseFiles } from '../source/files.js'
+import type { ObservedFiles } from '../source/files.js'
 import { LiveDatabase } from '../source/live-database.js'
+import type { Source } from '../source/source.js'
 import type { ChunkPool } from '../source/spool.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import { sameCycle } from '../sqlite/wal-index.js'
 import { CheckpointMinder } from './checkpoint-minder.js'
 import { WalTracker } from './wal-tracker.js'
-import { CheckpointWindow } from './window.js'
+import { CheckpointWindow, type WindowTurns } from './window.js'
 
 export interface AttachmentOptions {
   /** The longest wait between two looks at an idle database. */
@@ -23,9 +24,11 @@ export interface AttachmentOptions {
   readonly maxCheckpointPageCount: number
   readonly maxWalBytes: number
   readonly allowCheckpoint: boolean
+  readonly source: Source
   readonly pool: ChunkPool
+  readonly windowTurns: WindowTurns
   readonly spoolDirectory?: string | undefined
-  readonly clock: Clock
+  readonly clock: TimerClock
   readonly log: Logger
 }
 
@@ -61,19 +64,19 @@ export class Attachment {
     readonly tracker: WalTracker,
     private readonly options: AttachmentOptions,
   ) {
-    this.window = new CheckpointWindow(options.clock)
+    this.window = new CheckpointWindow(options.clock, options.windowTurns)
     this.minder = new CheckpointMinder(options)
     this.lastGrowthMs = options.clock.monotonic()
   }
 
   /** With `-wal` and `-shm` there. Everything but the database's own descriptor is given back when it does not work out. */
   static async open(
-    files: DatabaseFiles,
+    files: ObservedFiles,
     pageSize: number,
     options: AttachmentOptions,
   ): Promise<Attachment | NotAttached> {
     if (!files.openLive()) return { reason: 'the WAL was there a moment ago', nobody: true }
-    const live = new LiveDatabase(files)
+    const live = new LiveDatabase(files, options.source)
     let refusal: NotAttached
     try {
       if (!live.takePin() || files.replaced() !== undefined) {
@@ -85,7 +88,7 @@ export class Attachment {
         const tracker = new WalTracker(files, pageSize, {
           pool: options.pool,
           spoolDirectory: options.spoolDirectory,
-          now: () => options.clock.now(),
+          clock: options.clock,
           attached: () => live.attached(),
           protected: () => live.pin === 'read-mark',
         })

@@ -3,14 +3,15 @@
 
 import type { Logger } from '../logger.js'
 import { growsUnchecked } from '../plan/checkpoint-plan.js'
-import { passiveCheckpoint } from '../source/checkpointer.js'
 import type { LiveDatabase } from '../source/live-database.js'
+import type { Source } from '../source/source.js'
 import type { WalIndexHeader } from '../sqlite/wal-index.js'
 
 export interface CheckpointMinderOptions {
   /** Frames; 0 turns it off. */
   readonly maxCheckpointPageCount: number
   readonly allowCheckpoint: boolean
+  readonly source: Pick<Source, 'passiveCheckpoint'>
   readonly log: Logger
 }
 
@@ -21,7 +22,7 @@ export class CheckpointMinder {
 
   /** Once after every look. True when the pin was let go and a checkpoint was run: look again then. */
   async mind(live: LiveDatabase, header: WalIndexHeader, nowMs: number): Promise<boolean> {
-    const { maxCheckpointPageCount, allowCheckpoint, log } = this.options
+    const { maxCheckpointPageCount, allowCheckpoint, source, log } = this.options
     const { mxFrame: frames, backfilled } = header
     const { seen } = this
     if (backfilled !== seen.backfilled || frames <= maxCheckpointPageCount) {
@@ -41,7 +42,7 @@ export class CheckpointMinder {
     live.releasePin()
     seen.atMs = nowMs
     try {
-      const result = await passiveCheckpoint(live.files.path)
+      const result = await source.passiveCheckpoint(live.files.path)
       log.info('checkpoint', { mode: 'PASSIVE', frames: result.log, checkpointed: result.checkpointed })
     } catch (error) {
       log.error('checkpoint', { error })

@@ -1,12 +1,14 @@
 // Many databases in one process, each with its follower and its replicas' shippers. One that fails does not touch the others.
 
-import type { Clock } from '../clock.js'
+import type { TimerClock } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { ReplicaClient } from '../replica/client.js'
+import type { Source } from '../source/source.js'
 import { ChunkPool } from '../source/spool.js'
 import { Follower } from './follower.js'
 import { Shipper } from './shipper.js'
+import { WindowTurns } from './window.js'
 
 export interface DaemonReplica {
   readonly name: string
@@ -30,7 +32,8 @@ export interface DaemonDatabase {
 
 export interface DaemonOptions {
   readonly databases: readonly DaemonDatabase[]
-  readonly clock: Clock
+  readonly source: Source
+  readonly clock: TimerClock
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
 }
@@ -46,16 +49,17 @@ export class Daemon {
     readonly shippers: readonly Shipper[]
   }[]
 
-  private readonly clock: Clock
+  private readonly clock: TimerClock
 
   constructor(options: DaemonOptions) {
-    const { clock, randomHex } = options
+    const { source, clock, randomHex } = options
     this.clock = clock
     const pool = new ChunkPool(PENDING_BYTES_MAX)
+    const windowTurns = new WindowTurns()
     this.units = options.databases.map((database) => {
       const { path, spoolDirectory } = database
       const log = options.log.child({ db: path })
-      const follower = new Follower({ ...database, pool, clock, log })
+      const follower = new Follower({ ...database, source, pool, windowTurns, clock, log })
       const shippers = database.replicas.map((replica) => {
         const shipperLog = log.child({ replica: replica.name })
         return new Shipper(follower, { ...replica, pool, spoolDirectory, clock, randomHex, log: shipperLog })

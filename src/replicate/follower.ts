@@ -11,7 +11,7 @@
 
 import { isLitestreamError, messageOf } from '../errors.js'
 import type { FileStamp } from '../model/provenance.js'
-import { DatabaseFiles } from '../source/files.js'
+import type { ObservedFiles } from '../source/files.js'
 import { Wakeup } from '../source/wakeup.js'
 import { Attachment, type AttachmentOptions, BUSY_MS } from './attachment.js'
 import { Refusals } from './refusals.js'
@@ -44,7 +44,7 @@ export class Follower {
   /** The database could be observed at least once. */
   hasSource = false
 
-  private files: DatabaseFiles | undefined
+  private files: ObservedFiles | undefined
   private attachment: Attachment | undefined
   private stamp: FileStamp | undefined
   private pageSize = 0
@@ -56,7 +56,7 @@ export class Follower {
   private stopping = false
 
   constructor(private readonly options: FollowerOptions) {
-    this.wakeup = new Wakeup(options.path)
+    this.wakeup = new Wakeup(options.path, options.clock, options.source.watch)
     this.requests = new Requests(() => this.wakeup.hint())
   }
 
@@ -106,7 +106,7 @@ export class Follower {
    */
   beginCopy(sink: Sink, overlay: (page: number, image: Uint8Array) => void, signal: AbortSignal): Promise<CopyStart> {
     return this.requests.add(async () => {
-      const files = this.files as DatabaseFiles
+      const files = this.files as ObservedFiles
       const tracker = this.attachment?.tracker
       if (tracker) {
         const all: Sink = { begin: () => {}, put: overlay, commit: () => {}, lost: () => {} }
@@ -181,7 +181,7 @@ export class Follower {
 
   /** From missing or waiting: see what is there. */
   private async open(): Promise<number> {
-    const { path, monitorIntervalMs, clock } = this.options
+    const { path, monitorIntervalMs, clock, source } = this.options
     const wait = async (
       reason: string,
       ms = monitorIntervalMs,
@@ -190,9 +190,8 @@ export class Follower {
       await this.detach(status, reason)
       return ms
     }
-    const files = DatabaseFiles.open(path)
-    if (!(files instanceof DatabaseFiles))
-      return await wait(files.reason, monitorIntervalMs, files.missing ? 'missing' : 'waiting')
+    const files = source.open(path)
+    if ('missing' in files) return await wait(files.reason, monitorIntervalMs, files.missing ? 'missing' : 'waiting')
     this.files = files
     const { header, size } = files.header()
     if (!header) return await wait(size === 0 ? `${path} is empty so far` : `${path} is not a SQLite database`)
@@ -223,7 +222,7 @@ export class Follower {
 
   private async tickQuiescent(): Promise<number> {
     const { monitorIntervalMs } = this.options
-    const files = this.files as DatabaseFiles
+    const files = this.files as ObservedFiles
     const { wal, walBytes, shm } = files.companions()
     if (wal && shm) {
       const refusal = await this.attach(files)
@@ -238,7 +237,7 @@ export class Follower {
   }
 
   /** From quiescent, the sinks come along when the file was not written to: then the WAL's first cycle holds all that came since. */
-  private async attach(files: DatabaseFiles) {
+  private async attach(files: ObservedFiles) {
     const attachment = await Attachment.open(files, this.pageSize, this.options)
     if (!(attachment instanceof Attachment)) return attachment
     this.refusals.reset()
@@ -258,7 +257,7 @@ export class Follower {
 
   private async joinLive({ tracker }: Attachment, sink: Sink, resume: SourceState['source']): Promise<true | string> {
     if ('cursor' in resume) return await tracker.join(sink, resume.cursor)
-    const files = this.files as DatabaseFiles
+    const files = this.files as ObservedFiles
     if (!sameFile(files.stamp(), resume.stamp)) return 'the database was changed while nobody watched'
     const joined = await tracker.join(sink, 'cycle-start')
     // Not written to even now: no checkpoint has run, so no earlier cycle of this WAL can have been.

@@ -8,7 +8,7 @@
 //
 // Lost continuity (told by the follower) leads back to `establish`.
 
-import type { Clock } from '../clock.js'
+import type { TimerClock } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
@@ -30,7 +30,7 @@ export interface ShipperOptions {
   readonly snapshotIntervalMs: number
   readonly pool: ChunkPool
   readonly spoolDirectory?: string | undefined
-  readonly clock: Clock
+  readonly clock: TimerClock
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
@@ -91,9 +91,9 @@ export class Shipper implements Sink {
   async settle(limitMs: number): Promise<void> {
     if (this.settled) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, limitMs)
+      const cancel = this.options.clock.after(limitMs, resolve)
       this.onSettled = () => {
-        clearTimeout(timer)
+        cancel()
         resolve()
       }
     })
@@ -110,13 +110,14 @@ export class Shipper implements Sink {
    */
   async stop(deadlineMs: number): Promise<void> {
     this.stopping = true
-    const timer = setTimeout(() => this.abort.abort(new LitestreamError('ABORTED', 'no time is left')), deadlineMs)
+    const outOfTime = () => this.abort.abort(new LitestreamError('ABORTED', 'no time is left'))
+    const cancel = this.options.clock.after(deadlineMs, outOfTime)
     // A snapshot under way is given up: it cannot end without the follower. Neither can a replica join without it.
     this.copyAbort?.abort(new LitestreamError('ABORTED', 'stopping'))
     if (!this.joined && !this.outgoing) this.abort.abort(new LitestreamError('ABORTED', 'stopping'))
     this.wake?.()
     await this.running
-    clearTimeout(timer)
+    cancel()
     const why = this.failures.last ?? this.lostReason
     const apart = !this.joined && this.follower.hasSource
     if (apart && why === undefined) this.options.log.warn('stopped before the first snapshot was complete')
@@ -328,17 +329,17 @@ export class Shipper implements Sink {
     const forever = ms === Number.POSITIVE_INFINITY
     if (signal.aborted || (forever && (!this.joined || (this.pending.size > 0 && !this.inBatch)))) return
     let end: () => void = () => {}
-    let timer: NodeJS.Timeout | undefined
+    let cancel = () => {}
     await new Promise<void>((resolve) => {
       end = () => resolve()
-      if (!forever) timer = setTimeout(resolve, ms)
+      if (!forever) cancel = this.options.clock.after(ms, resolve)
       // New changes do not shorten the pause after a failure or before the next sync; stopping and lost continuity do.
       this.wake = () => {
         if (forever || this.stopping || this.lostReason !== undefined) resolve()
       }
       signal.addEventListener('abort', end, { once: true })
     })
-    clearTimeout(timer)
+    cancel()
     signal.removeEventListener('abort', end)
     this.wake = undefined
   }

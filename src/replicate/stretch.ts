@@ -1,9 +1,10 @@
 // Stretches of frames: scanned up to the commit gate, and their pages copied afterwards, each in its last version only. Works on one
 // live database's WAL; holds no state between calls.
 
+import type { TimerClock } from '../clock.js'
 import { PageMap } from '../model/page-map.js'
 import type { WalCursor } from '../model/provenance.js'
-import type { DatabaseFiles } from '../source/files.js'
+import type { ObservedFiles } from '../source/files.js'
 import { framesPerPiece, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import type { WalScanner } from '../sqlite/wal-scan.js'
@@ -29,8 +30,9 @@ export class StretchReader {
   private readonly frameBytes: number
 
   constructor(
-    private readonly files: DatabaseFiles,
+    private readonly files: ObservedFiles,
     readonly pageSize: number,
+    private readonly clock: TimerClock,
   ) {
     this.frameBytes = FRAME_HEADER_BYTES + pageSize
   }
@@ -53,21 +55,34 @@ export class StretchReader {
     const latest = new PageMap()
     let commits = 0
     let repeatedCommits = 0
-    const reached = await scanFrames(this.files, scanner, untilFrames, (result, bytes, first) => {
-      commits += result.commitCount
-      repeatedCommits += result.repeatedCommits
-      for (let frame = 0; frame < result.frames; frame++) latest.set(result.pages[frame] as number, first + frame)
-      const whole = first === from && result.frames === untilFrames - from
-      if (whole) inMemory?.((take) => this.takeLatest(latest, take, bytes, first, result.frames))
-    })
+    const reached = await scanFrames(
+      this.files,
+      scanner,
+      untilFrames,
+      (result, bytes, first) => {
+        commits += result.commitCount
+        repeatedCommits += result.repeatedCommits
+        for (let frame = 0; frame < result.frames; frame++) latest.set(result.pages[frame] as number, first + frame)
+        const whole = first === from && result.frames === untilFrames - from
+        if (whole) inMemory?.((take) => this.takeLatest(latest, take, bytes, first, result.frames))
+      },
+      this.clock,
+    )
     return reached ? { latest, from, until: untilFrames, commits, repeatedCommits, scanner } : undefined
   }
 
   /** The last version of every page of the stretch, read again from the WAL: right only if the WAL was not restarted meanwhile. */
   async copy(stretch: Stretch, take: PageTaker): Promise<void> {
-    await readFrames(this.files, this.pageSize, stretch.from, stretch.until, (bytes, first, count) => {
-      this.takeLatest(stretch.latest, take, bytes, first, count)
-    })
+    await readFrames(
+      this.files,
+      this.pageSize,
+      stretch.from,
+      stretch.until,
+      (bytes, first, count) => {
+        this.takeLatest(stretch.latest, take, bytes, first, count)
+      },
+      this.clock,
+    )
   }
 
   /**
@@ -86,14 +101,20 @@ export class StretchReader {
     let commits = 0
     let repeatedCommits = 0
     if (!scanner) return { commits, repeatedCommits }
-    await scanFrames(files, scanner, Number.MAX_SAFE_INTEGER, (result, bytes) => {
-      repeatedCommits += result.repeatedCommits
-      for (let frame = 0; frame < result.frames && commits < commitsMax; frame++) {
-        const at = frame * frameBytes + FRAME_HEADER_BYTES
-        take(result.pages[frame] as number, bytes.subarray(at, at + pageSize))
-        if (result.commits[frame] !== 0) commits++
-      }
-    })
+    await scanFrames(
+      files,
+      scanner,
+      Number.MAX_SAFE_INTEGER,
+      (result, bytes) => {
+        repeatedCommits += result.repeatedCommits
+        for (let frame = 0; frame < result.frames && commits < commitsMax; frame++) {
+          const at = frame * frameBytes + FRAME_HEADER_BYTES
+          take(result.pages[frame] as number, bytes.subarray(at, at + pageSize))
+          if (result.commits[frame] !== 0) commits++
+        }
+      },
+      this.clock,
+    )
     return { commits, repeatedCommits }
   }
 

@@ -5,9 +5,10 @@
 // Invariant: the cursor always stands at a commit that the wal-index has published, and what the sinks were given up to their
 // last `commit` is exactly the database at the cursor.
 
+import type { TimerClock } from '../clock.js'
 import type { WalCursor } from '../model/provenance.js'
 import { Changeset } from '../source/changeset.js'
-import type { DatabaseFiles } from '../source/files.js'
+import type { ObservedFiles } from '../source/files.js'
 import type { ChunkPool } from '../source/spool.js'
 import { scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
 import { type CrossingFacts, judgeCrossing } from '../sqlite/crossing.js'
@@ -35,18 +36,18 @@ export class WalTracker {
   crossings = 0
 
   constructor(
-    private readonly files: DatabaseFiles,
+    private readonly files: ObservedFiles,
     readonly pageSize: number,
     private readonly options: {
       readonly pool: ChunkPool
       readonly spoolDirectory?: string | undefined
-      readonly now: () => number
+      readonly clock: TimerClock
       readonly attached: () => boolean
       /** A restart of the WAL cannot happen while this is true. */
       readonly protected: () => boolean
     },
   ) {
-    this.reader = new StretchReader(files, pageSize)
+    this.reader = new StretchReader(files, pageSize, options.clock)
   }
 
   get cursor(): WalCursor | undefined {
@@ -76,7 +77,7 @@ export class WalTracker {
         return true
       }
       const scanner = scannerAtStart(this.files, header)
-      if (!scanner || !(await scanFrames(this.files, scanner, header.mxFrame, () => {}))) continue
+      if (!scanner || !(await scanFrames(this.files, scanner, header.mxFrame, () => {}, this.options.clock))) continue
       if (!passesGate(scanner, header) || !this.stillIn(header)) continue
       this.current = scanner.cursor(header.iChange)
       this.header = header
@@ -130,7 +131,8 @@ export class WalTracker {
     } else {
       const scanner = scannerAtStart(this.files, cursor)
       if (!scanner) return 'the WAL was restarted while it was read'
-      if (!(await scanFrames(this.files, scanner, from, () => {}))) return 'the WAL is shorter than what was replicated'
+      if (!(await scanFrames(this.files, scanner, from, () => {}, this.options.clock)))
+        return 'the WAL is shorter than what was replicated'
       if (
         resume !== 'cycle-start' &&
         (scanner.checksum1 !== resume.checksum1 || scanner.checksum2 !== resume.checksum2)
@@ -293,7 +295,7 @@ export class WalTracker {
   private stateAt(cursor: WalCursor, header: WalIndexHeader): SourceState {
     const { pageSize } = this
     const pageCount = header.pageCount || Math.floor(this.files.databaseBytes() / pageSize)
-    return { pageSize, pageCount, observedAtMs: this.options.now(), source: { cursor } }
+    return { pageSize, pageCount, observedAtMs: this.options.clock.now(), source: { cursor } }
   }
 
   /** The WAL is still in this cycle. */

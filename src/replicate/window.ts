@@ -2,7 +2,7 @@
 // pin is let go, the wal-index is watched closely, and the pin is taken again as soon as a checkpoint has finished or the WAL has
 // restarted, or when patience has run out. One window at a time in a process, and a bounded share of its time.
 
-import type { Clock } from '../clock.js'
+import type { TimerClock } from '../clock.js'
 import { nextWindowMs, WINDOW_CHECKPOINT_MS_MAX, WINDOW_MS_MIN } from '../plan/let-go-plan.js'
 import type { LiveDatabase } from '../source/live-database.js'
 import { sameCycle } from '../sqlite/wal-index.js'
@@ -14,13 +14,30 @@ const SPIN_MS = 0.5
 const REST_FACTOR = 10
 const REST_MS_MIN = 20
 
-let turn: Promise<void> = Promise.resolve()
+/** One window at a time among those that share it: the databases of a process. */
+export class WindowTurns {
+  private last: Promise<void> = Promise.resolve()
+
+  /** Resolves when it is the caller's turn, with what ends it. */
+  async take(): Promise<() => void> {
+    const before = this.last
+    let done = () => {}
+    this.last = new Promise((resolve) => {
+      done = resolve
+    })
+    await before
+    return done
+  }
+}
 
 export class CheckpointWindow {
   private windowMs = WINDOW_MS_MIN
   private notBeforeMs = Number.NEGATIVE_INFINITY
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: TimerClock,
+    private readonly turns: WindowTurns,
+  ) {}
 
   restMs(): number {
     return Math.max(0, this.notBeforeMs - this.clock.monotonic())
@@ -30,12 +47,7 @@ export class CheckpointWindow {
   async open(live: LiveDatabase, tracker: WalTracker): Promise<void> {
     const cursor = tracker.cursor
     if (!cursor) return
-    const before = turn
-    let done = () => {}
-    turn = new Promise((resolve) => {
-      done = resolve
-    })
-    await before
+    const done = await this.turns.take()
     try {
       const startMs = this.clock.monotonic()
       live.releasePin()
@@ -57,7 +69,7 @@ export class CheckpointWindow {
       const elapsedMs = this.clock.monotonic() - startMs
       const checkpointRunning = header !== undefined && header.backfillAttempted > header.backfilled
       if (elapsedMs > this.windowMs && !(checkpointRunning && elapsedMs < WINDOW_CHECKPOINT_MS_MAX)) return false
-      if (elapsedMs > SPIN_MS) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (elapsedMs > SPIN_MS) await this.clock.turn()
     }
   }
 }

@@ -40,6 +40,9 @@ const hasBytes = (stat: BigIntStats | undefined): boolean => stat !== undefined 
 
 export type Refusal = { readonly missing: boolean; readonly reason: string }
 
+/** What the engines know of the files. */
+export type ObservedFiles = Pick<DatabaseFiles, keyof DatabaseFiles>
+
 export class DatabaseFiles {
   private walFd: number | undefined
   private shmFd: number | undefined

@@ -3,19 +3,22 @@
 
 import type { PinPlace } from '../plan/let-go-plan.js'
 import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
-import type { DatabaseFiles } from './files.js'
-import { weHoldDeadManSwitch } from './locks.js'
-import { Pins } from './pins.js'
+import type { ObservedFiles } from './files.js'
+import type { HeldPins } from './pins.js'
+import type { Source } from './source.js'
 
 /** SQLite answers a refusal at once; so many tries take some milliseconds, the life of the locks that get in the way. */
 const PIN_TRIES = 200
 
 export class LiveDatabase {
-  private readonly pins: Pins
+  private readonly pins: HeldPins
   private place: PinPlace = 'none'
 
-  constructor(readonly files: DatabaseFiles) {
-    this.pins = new Pins(files.path)
+  constructor(
+    readonly files: ObservedFiles,
+    private readonly source: Pick<Source, 'pins' | 'holdsDeadManSwitch'>,
+  ) {
+    this.pins = source.pins(files.path)
   }
 
   get pin(): PinPlace {
@@ -28,7 +31,7 @@ export class LiveDatabase {
 
   /** Nobody can have run recovery since this was first true, as long as our connections stay open. */
   attached(): boolean {
-    return weHoldDeadManSwitch(this.files.shmInode)
+    return this.source.holdsDeadManSwitch(this.files.shmInode)
   }
 
   /** Take a pin, or (leapfrog) a newer one before the old one goes. False when SQLite refuses for longer than a moment. */

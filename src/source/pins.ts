@@ -15,6 +15,9 @@ const TRANSIENT = /^SQLITE_(BUSY|PROTOCOL|LOCKED|READONLY_RECOVERY|READONLY_CANT
 const BEGIN = 'BEGIN; PRAGMA schema_version'
 const END = 'ROLLBACK'
 
+/** What a live database knows of its pins. */
+export type HeldPins = Pick<Pins, keyof Pins>
+
 export class Pins {
   private readonly connections: SqliteConnection[] = []
   private current = 0

@@ -3,20 +3,39 @@
 // a time limit, and looks for himself afterwards. While commits keep coming nobody needs hints, and to watch would cost more than
 // to look: then the watch is given up.
 
-import { type FSWatcher, watch } from 'chokidar'
+import { watch } from 'chokidar'
+import type { TimerClock } from '../clock.js'
 
 /** So long without a pause, and the database counts as busy. */
 const MUTE_AFTER_MS = 1000
+
+/** Calls `hint` at whatever happens to these files, until the result is called. */
+export type WatchFiles = (paths: string[], hint: () => void) => () => Promise<void>
+
+export const watchFiles: WatchFiles = (paths, hint) => {
+  const watcher = watch(paths, { ignoreInitial: true, persistent: false, depth: 0 })
+  watcher.on('raw', hint)
+  watcher.on('all', hint)
+  // What happened before the watch was ready.
+  watcher.on('ready', hint)
+  // What cannot be watched is polled.
+  watcher.on('error', () => {})
+  return () => watcher.close()
+}
 
 /** One coalesced signal: any number of hints between two waits are one. */
 export class Wakeup {
   private pending = false
   private wake: (() => void) | undefined
-  private watcher: FSWatcher | undefined
+  private unwatch: (() => Promise<void>) | undefined
   private restedMs = 0
   private closed = false
 
-  constructor(private readonly databasePath: string) {}
+  constructor(
+    private readonly databasePath: string,
+    private readonly clock: TimerClock,
+    private readonly watch: WatchFiles,
+  ) {}
 
   hint(): void {
     this.pending = true
@@ -29,9 +48,9 @@ export class Wakeup {
     this.listen()
     if (!this.pending) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, limitMs)
+        const cancel = this.clock.after(limitMs, resolve)
         this.wake = () => {
-          clearTimeout(timer)
+          cancel()
           resolve()
         }
       })
@@ -46,7 +65,7 @@ export class Wakeup {
   async rest(ms: number): Promise<void> {
     this.restedMs += ms
     if (this.restedMs > MUTE_AFTER_MS) await this.mute()
-    await new Promise<void>((resolve) => setTimeout(resolve, ms))
+    await new Promise<void>((resolve) => this.clock.after(ms, resolve))
   }
 
   /** Waits `ms`, and whatever happened meanwhile is no reason to wake up. */
@@ -67,23 +86,15 @@ export class Wakeup {
   }
 
   private listen(): void {
-    if (this.watcher || this.closed) return
+    if (this.unwatch || this.closed) return
     const { databasePath } = this
     // Of a file that is not there chokidar watches the directory instead.
-    const watcher = watch([databasePath, `${databasePath}-wal`], { ignoreInitial: true, persistent: false, depth: 0 })
-    this.watcher = watcher
-    const hint = () => this.hint()
-    watcher.on('raw', hint)
-    watcher.on('all', hint)
-    // What happened before the watch was ready.
-    watcher.on('ready', hint)
-    // What cannot be watched is polled.
-    watcher.on('error', () => {})
+    this.unwatch = this.watch([databasePath, `${databasePath}-wal`], () => this.hint())
   }
 
   private async mute(): Promise<void> {
-    const { watcher } = this
-    this.watcher = undefined
-    await watcher?.close()
+    const { unwatch } = this
+    this.unwatch = undefined
+    await unwatch?.()
   }
 }

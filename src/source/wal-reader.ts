@@ -1,6 +1,7 @@
 // Reads stretches of a WAL in pieces and hands each to a scanner. Between pieces other work may run (a transaction can be larger
 // than memory), within one nothing can: the buffer is shared by the whole process.
 
+import type { TimerClock } from '../clock.js'
 import type { WalCursor } from '../model/provenance.js'
 import {
   FRAME_HEADER_BYTES,
@@ -10,7 +11,7 @@ import {
   type WalHeader,
 } from '../sqlite/wal-format.js'
 import { type ScanResult, WalScanner } from '../sqlite/wal-scan.js'
-import type { DatabaseFiles } from './files.js'
+import type { ObservedFiles } from './files.js'
 
 const PIECE_BYTES = 2 << 20
 /** Longest stretch of synchronous work before others get their turn. */
@@ -21,12 +22,16 @@ const buffer = Buffer.from(new ArrayBuffer(PIECE_BYTES))
 
 /** Lets timers and sockets have their turn when the current stretch of work has been long. */
 export class Breath {
-  private last = performance.now()
+  private lastMs: number
+
+  constructor(private readonly clock: TimerClock) {
+    this.lastMs = clock.monotonic()
+  }
 
   async take(): Promise<void> {
-    if (performance.now() - this.last < BREATH_MS) return
-    await new Promise<void>((resolve) => setImmediate(resolve))
-    this.last = performance.now()
+    if (this.clock.monotonic() - this.lastMs < BREATH_MS) return
+    await this.clock.turn()
+    this.lastMs = this.clock.monotonic()
   }
 }
 
@@ -34,14 +39,14 @@ export function framesPerPiece(pageSize: number): number {
   return Math.floor(PIECE_BYTES / (FRAME_HEADER_BYTES + pageSize))
 }
 
-export function readWalHeader(files: DatabaseFiles): WalHeader | undefined {
+export function readWalHeader(files: ObservedFiles): WalHeader | undefined {
   const bytes = buffer.subarray(0, WAL_HEADER_BYTES)
   const length = files.readWal(bytes, WAL_HEADER_BYTES, 0)
   return parseWalHeader(bytes.subarray(0, length))
 }
 
 /** A scanner before the first frame of the cycle with these salts; undefined while the WAL's header is another cycle's. */
-export function scannerAtStart(files: DatabaseFiles, cycle: { salt1: number; salt2: number }): WalScanner | undefined {
+export function scannerAtStart(files: ObservedFiles, cycle: { salt1: number; salt2: number }): WalScanner | undefined {
   const header = readWalHeader(files)
   if (!header || header.salt1 !== cycle.salt1 || header.salt2 !== cycle.salt2) return undefined
   const { checksum1, checksum2 } = header
@@ -61,12 +66,13 @@ export type Piece = (result: ScanResult, bytes: Buffer, firstFrame: number) => v
 
 /** Scan from the scanner's place up to `untilFrames`, or to where the chain ends. True when it got there. */
 export async function scanFrames(
-  files: DatabaseFiles,
+  files: ObservedFiles,
   scanner: WalScanner,
   untilFrames: number,
   piece: Piece,
+  clock: TimerClock,
 ): Promise<boolean> {
-  const breath = new Breath()
+  const breath = new Breath(clock)
   const most = framesPerPiece(scanner.pageSize)
   const frameBytes = FRAME_HEADER_BYTES + scanner.pageSize
   while (scanner.frames < untilFrames) {
@@ -84,13 +90,14 @@ export async function scanFrames(
 
 /** Read frames `[from, until)` again without checking them, piece by piece. */
 export async function readFrames(
-  files: DatabaseFiles,
+  files: ObservedFiles,
   pageSize: number,
   from: number,
   until: number,
   piece: (bytes: Buffer, firstFrame: number, count: number) => void,
+  clock: TimerClock,
 ): Promise<void> {
-  const breath = new Breath()
+  const breath = new Breath(clock)
   const frameBytes = FRAME_HEADER_BYTES + pageSize
   for (let first = from; first < until; ) {
     const wanted = Math.min(framesPerPiece(pageSize), until - first)

@@ -10,6 +10,7 @@ import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
 import { openReplica } from '../../replica/open.js'
 import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
+import { systemSource } from '../../source/source.js'
 import { VERSION } from '../../version.js'
 import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
 import { ExecProcess } from '../exec.js'
@@ -48,6 +49,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     throw new LitestreamError('CONFIG', 'no databases specified in configuration; add one under dbs')
   const daemon = new Daemon({
     databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
+    source: systemSource,
     clock: systemClock,
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     log,

@@ -6,7 +6,9 @@ import { messageOf } from '../../../src/errors.js'
 import { silentLogger } from '../../../src/logger.js'
 import { DatabaseCopy } from '../../../src/replicate/copy.js'
 import { Follower } from '../../../src/replicate/follower.js'
+import { WindowTurns } from '../../../src/replicate/window.js'
 import type { Changeset } from '../../../src/source/changeset.js'
+import { systemSource } from '../../../src/source/source.js'
 import { ChunkPool } from '../../../src/source/spool.js'
 import { Mirror } from './mirror.js'
 import { serve } from './serve.js'
@@ -127,6 +129,8 @@ serve({
       allowCheckpoint: argument.allowCheckpoint ?? false,
       pool: new ChunkPool(argument.memoryBytes ?? 48 << 20),
       spoolDirectory: argument.spoolDirectory,
+      source: systemSource,
+      windowTurns: new WindowTurns(),
       clock: systemClock,
       log,
     })

@@ -2,10 +2,12 @@
 // need an observer at one certain moment.
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { systemClock } from '../../../src/clock.js'
 import type { WalCursor } from '../../../src/model/provenance.js'
 import { type Look, WalTracker } from '../../../src/replicate/wal-tracker.js'
 import { DatabaseFiles } from '../../../src/source/files.js'
 import { LiveDatabase } from '../../../src/source/live-database.js'
+import { systemSource } from '../../../src/source/source.js'
 import { ChunkPool } from '../../../src/source/spool.js'
 import type { WalIndexHeader } from '../../../src/sqlite/wal-index.js'
 import { Mirror } from './mirror.js'
@@ -37,12 +39,12 @@ serve({
     files = opened
     const header = files.header().header
     if (!header || !files.openLive()) throw new Error('not in WAL mode, or no WAL')
-    const database = new LiveDatabase(files)
+    const database = new LiveDatabase(files, systemSource)
     live = database
     const pinned = live.takePin()
     tracker = new WalTracker(files, header.pageSize, {
       pool,
-      now: () => Date.now(),
+      clock: systemClock,
       attached: () => database.attached(),
       protected: () => database.pin === 'read-mark',
     })

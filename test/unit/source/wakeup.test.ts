@@ -3,14 +3,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { Wakeup } from '../../../src/source/wakeup.js'
+import { systemClock } from '../../../src/clock.js'
+import { Wakeup, watchFiles } from '../../../src/source/wakeup.js'
 import { tempDirectory } from '../../support/temp.js'
 import { until } from '../../support/until.js'
 
 const LONG_MS = 60_000
 
 function make(path = join(tempDirectory(), 'app.db')) {
-  const wakeup = new Wakeup(path)
+  const wakeup = new Wakeup(path, systemClock, watchFiles)
   onTestFinished(() => wakeup.close())
   return { wakeup, path }
 }
