@@ -21,16 +21,49 @@ export type ErrorCode =
   /** The caller asked to stop. */
   | 'ABORTED'
 
+/** What an error asks for. */
+export type ErrorKind =
+  /** Nothing but time: overload, a restart, a network that broke. Trying again helps. */
+  | 'transient'
+  /** Somebody has to do something: permissions, a missing bucket, a full disk, a wrong clock. The message says what. */
+  | 'person'
+  /** This program, or one it talks to, does something that it must not. */
+  | 'bug'
+
+export interface ErrorOptions {
+  readonly cause?: unknown
+  /** Follows from the code where it is not given. */
+  readonly kind?: ErrorKind | undefined
+  /** One word that stays the same while the reason does, where the message may not: `SlowDown`, `ECONNREFUSED`. */
+  readonly reason?: string | undefined
+}
+
 export class LitestreamError extends Error {
   override readonly name = 'LitestreamError'
+  readonly kind: ErrorKind
+  readonly reason: string
 
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    { kind, reason, ...options }: ErrorOptions = {},
   ) {
     super(message, options)
+    this.kind = kind ?? (TRANSIENT_CODES.has(code) ? 'transient' : 'person')
+    this.reason = reason ?? code
   }
+}
+
+const TRANSIENT_CODES: ReadonlySet<ErrorCode> = new Set(['STORAGE', 'SOURCE', 'ABORTED'])
+
+/** What nobody raised on purpose is a bug. */
+export function kindOf(error: unknown): ErrorKind {
+  return error instanceof LitestreamError ? error.kind : 'bug'
+}
+
+export function reasonOf(error: unknown): string {
+  if (error instanceof LitestreamError) return error.reason
+  return error instanceof Error ? error.name : typeof error
 }
 
 /** True for errors of ours, with any of `codes` when some are given. */

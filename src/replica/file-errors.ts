@@ -20,9 +20,25 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTSUP: 'this file system does not support it (hard links are needed); choose another directory for the replica',
 }
 
+/** What passes: a network file system that is away for a while, somebody who holds the file. */
+const TRANSIENT: ReadonlySet<string> = new Set([
+  'EAGAIN',
+  'EBUSY',
+  'EINTR',
+  'ESTALE',
+  'ETIMEDOUT',
+  'EHOSTDOWN',
+  'ENFILE',
+])
+
 /** `what` is the operation and its object: `put file:///replica/generations/…`. Errors that are ours already stay as they are. */
 export function fileError(what: string, error: unknown): unknown {
   const code = systemCode(error)
   if (code === undefined) return error
-  return new LitestreamError('LOCAL', `${what}: ${ADVICE[code] ?? messageOf(error)}`, { cause: error })
+  const kind = TRANSIENT.has(code) ? 'transient' : 'person'
+  return new LitestreamError('LOCAL', `${what}: ${ADVICE[code] ?? messageOf(error)}`, {
+    cause: error,
+    kind,
+    reason: code,
+  })
 }

@@ -11,7 +11,9 @@ export function compareKeys(a: string, b: string): number {
 /** Throws when `key` could name something outside of the replica, or nothing. A mistake in this program, not in its input. */
 export function checkKey(key: string): void {
   if (key === '' || key.includes('\0') || key.split('/').some((part) => part === '' || part === '.' || part === '..')) {
-    throw new LitestreamError('STORAGE', `"${key}" is not a usable object key; this is a bug, please report it`)
+    throw new LitestreamError('STORAGE', `"${key}" is not a usable object key; this is a bug, please report it`, {
+      kind: 'bug',
+    })
   }
 }
 
@@ -22,6 +24,7 @@ export function checkPrefix(prefix: string): void {
     throw new LitestreamError(
       'STORAGE',
       `the prefix "${prefix}" does not end with "/"; this is a bug, please report it`,
+      { kind: 'bug' },
     )
   }
   checkKey(prefix.slice(0, -1))

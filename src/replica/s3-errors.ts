@@ -1,6 +1,7 @@
-// What S3 answers, in the words of this program: which code it is for us, and what a person can do about it.
+// What S3 answers, in the words of this program: which code it is for us, whether time heals it, and what a person can do about it.
+// Names are those of S3's error list and of the S3-compatible stores; codes are Node's.
 
-import { isLitestreamError, LitestreamError, messageOf } from '../errors.js'
+import { type ErrorKind, isLitestreamError, LitestreamError, messageOf } from '../errors.js'
 import { abortedError } from './streams.js'
 
 interface ServiceError {
@@ -26,6 +27,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   IllegalLocationConstraintException: 'the bucket is in another region; set "region"',
   NotImplemented: 'this store does not support the request',
   SlowDown: 'the store asks to slow down',
+  XMinioStorageFull: 'the store has no space left; free some there',
+  QuotaExceeded: 'the quota of the bucket is used up; raise it, or keep less',
   EntityTooLarge: 'the store refuses an object of this size',
   CredentialsProviderError:
     'no credentials found; set access-key-id and secret-access-key, or LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY',
@@ -48,6 +51,92 @@ const ADVICE: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host; check "endpoint" and "force-path-style"',
   EPROTO: 'no TLS there; write http:// in "endpoint" if the store does without',
+}
+
+/** Answers that stay what they are until somebody does something, where the status does not tell. */
+const PERSON: ReadonlySet<string> = new Set([
+  'AccessDenied',
+  'Forbidden',
+  'NoSuchBucket',
+  'InvalidBucketName',
+  'InvalidAccessKeyId',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidToken',
+  'TokenRefreshRequired',
+  'AuthorizationHeaderMalformed',
+  'PermanentRedirect',
+  'TemporaryRedirect',
+  'IllegalLocationConstraintException',
+  'InvalidLocationConstraint',
+  'EntityTooLarge',
+  'KeyTooLongError',
+  'NotImplemented',
+  'MethodNotAllowed',
+  'InvalidRequest',
+  'XMinioStorageFull',
+  'QuotaExceeded',
+  'XMinioAdminBucketQuotaExceeded',
+  'CredentialsProviderError',
+  'TokenProviderError',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_UNTRUSTED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'EPROTO',
+])
+
+/** Answers that time heals although their status says that the request was wrong: it was, when it arrived. */
+const TRANSIENT: ReadonlySet<string> = new Set([
+  'InternalError',
+  'ServiceUnavailable',
+  'RequestTimeout',
+  'IncompleteBody',
+  'BadDigest',
+  'XAmzContentSHA256Mismatch',
+  'NoSuchUpload',
+  'OperationAborted',
+  'ConditionalRequestConflict',
+  'SlowDown',
+  'SlowDownRead',
+  'SlowDownWrite',
+  'Throttling',
+  'ThrottlingException',
+  'TooManyRequests',
+  'RequestLimitExceeded',
+  'XMinioServerNotInitialized',
+])
+
+/** Whether time heals it. */
+export function s3Kind(error: unknown): ErrorKind {
+  const { code, name = '' } = (error ?? {}) as ServiceError
+  const names = code === undefined ? [name] : [code, name]
+  if (names.some((one) => PERSON.has(one))) return 'person'
+  if (names.some((one) => TRANSIENT.has(one))) return 'transient'
+  const status = statusOf(error)
+  if (status === undefined) {
+    // No answer at all. What the system or the SDK says of the network has a code or a name of its own.
+    const ofNetwork = code !== undefined || ['TimeoutError', 'NetworkingError', 'AbortError'].includes(name)
+    return ofNetwork ? 'transient' : 'bug'
+  }
+  if (status === 501 || status === 507) return 'person'
+  if (status >= 500 || status === 408 || status === 425 || status === 429 || status < 300) return 'transient'
+  return status === 400 || status === 411 || status === 416 ? 'bug' : 'person'
+}
+
+const UNTOLD: ReadonlySet<string> = new Set(['', 'Error', 'Unknown', 'UnknownError'])
+
+/** One word: the answer's own name, else what the status says. */
+function reasonOfAnswer(error: unknown): string {
+  const { code, name = '' } = (error ?? {}) as ServiceError
+  const status = statusOf(error)
+  const known = [code, name].find((one) => one !== undefined && !UNTOLD.has(one))
+  return known ?? (status === undefined ? 'Error' : `HTTP${status}`)
 }
 
 export function statusOf(error: unknown): number | undefined {
@@ -79,8 +168,8 @@ export function s3Error(what: string, error: unknown, signal: AbortSignal | unde
   if (isLitestreamError(error)) return error
   if (signal?.aborted) return abortedError(signal, what)
   if (isMissingObject(error)) return new LitestreamError('NOT_FOUND', `${what}: no such object`, { cause: bare(error) })
-  const text = explain(error)
-  return new LitestreamError('STORAGE', `${what}: ${text}`, { cause: bare(error) })
+  const [text, kind, reason] = [explain(error), s3Kind(error), reasonOfAnswer(error)]
+  return new LitestreamError('STORAGE', `${what}: ${text}`, { cause: bare(error), kind, reason })
 }
 
 /** The SDK hangs the whole exchange on its errors, the signed request included; nothing of that belongs into a log. */

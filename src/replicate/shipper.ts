@@ -118,6 +118,7 @@ export class Shipper implements Sink {
     this.wake?.()
     await this.running
     cancel()
+    this.failures.close()
     const why = this.failures.last ?? this.lostReason
     const apart = !this.joined && this.follower.hasSource
     if (apart && why === undefined) this.options.log.warn('stopped before the first snapshot was complete')
@@ -158,7 +159,7 @@ export class Shipper implements Sink {
       let waitMs: number
       try {
         waitMs = await this.step()
-        this.failures.worked()
+        this.failures.worked(this.inSync)
       } catch (error) {
         if (signal.aborted) {
           this.failures.last ??= error
