@@ -15,7 +15,7 @@ import { InFlight } from './in-flight.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from './lz4-blocks.js'
 import { LinkedBlocks } from './lz4-linked.js'
 import { measureBlock } from './lz4-sequences.js'
-import { loadXxh32, type Xxh32Factory } from './xxh32.js'
+import { loadXxh32, type Xxh32Factory } from './xxhash.js'
 
 export interface DecodeFrameOptions {
   /** The object's key, or whatever names it in errors. */

@@ -7,7 +7,7 @@ import { BLOCK_BYTES_MAX, BLOCKS_IN_FLIGHT, END_MARK, HEADERS, STORED_FLAG } fro
 import { InFlight } from './in-flight.js'
 import { BLOCK_ROOM_BYTES, compressBlock } from './lz4-blocks.js'
 import { encodeTrailer } from './trailer.js'
-import { loadXxh32, type Xxh32 } from './xxh32.js'
+import { loadXxh32, type Xxh32 } from './xxhash.js'
 
 export interface EncodeFrameOptions {
   /** Asked when the source has ended: the payload of a trailer to put behind the frame (see trailer), if any. */

@@ -11,7 +11,7 @@ import {
   parseFlags,
 } from './frame-format.js'
 import { findTrailer, TRAILER_TAIL_BYTES } from './trailer.js'
-import type { Xxh32Factory } from './xxh32.js'
+import type { Xxh32Factory } from './xxhash.js'
 
 /** Raises CORRUPT; `text` is a sentence about the object, without its name. */
 export type Fail = (text: string, cause?: unknown) => never

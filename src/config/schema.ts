@@ -1,5 +1,5 @@
 // Every key of the configuration, its kind and default: from the document to Config. Keys beyond Litestream 0.3.13:
-// `max-wal-size` and `allow-checkpoint` of a database, and root keys that begin with `x-`, which are ignored so that anchors have a place.
+// `max-wal-size`, `allow-checkpoint` and `heal` of a database, and root keys that begin with `x-`, which are ignored so that anchors have a place.
 
 import type { ConfigDocument, MapReader } from './document.js'
 import { expandPath, isUrl, type Surroundings } from './paths.js'
@@ -14,6 +14,7 @@ export const databaseDefaults = {
   maxCheckpointPageCount: 10_000,
   maxWalBytes: 128 * 2 ** 20,
   allowCheckpoint: false,
+  heal: true,
 } as const
 
 const ROOT_KEYS = ['addr', 'dbs', 'exec', 'access-key-id', 'secret-access-key', 'logging']
@@ -27,6 +28,7 @@ const DATABASE_KEYS = [
   'max-checkpoint-page-count',
   'max-wal-size',
   'allow-checkpoint',
+  'heal',
   'replicas',
 ]
 const REPLICA_KEYS = [
@@ -138,6 +140,7 @@ function readDatabase(reader: MapReader, credentials: Credentials, around: Surro
     maxCheckpointPageCount,
     maxWalBytes,
     allowCheckpoint: reader.boolean('allow-checkpoint') ?? databaseDefaults.allowCheckpoint,
+    heal: reader.boolean('heal') ?? databaseDefaults.heal,
     replicas,
   }
 }

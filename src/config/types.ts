@@ -28,6 +28,8 @@ export interface DatabaseConfig {
   readonly maxWalBytes: number
   /** `allow-checkpoint` (ours): run PASSIVE checkpoints for an application that never does. */
   readonly allowCheckpoint: boolean
+  /** `heal` (ours): after lost continuity ship what differs instead of a new generation. */
+  readonly heal: boolean
   readonly replicas: readonly ReplicaConfig[]
 }
 

@@ -27,6 +27,8 @@ export class DatabaseCopy {
   private sink: Sink | undefined
   /** Uncompressed bytes of the copy, once it has begun. */
   bytes = 0
+  /** Once it has begun. */
+  pageSize = 0
 
   constructor(
     private readonly follower: Follower,
@@ -57,14 +59,14 @@ export class DatabaseCopy {
       begin: () => {},
       put: (page, image) => changes.put(page, image),
       commit: () => {},
-      lost: (reason) =>
-        this.abort.abort(new LitestreamError('SOURCE', `the snapshot has to be taken again: ${reason}`)),
+      lost: (reason) => this.abort.abort(new LitestreamError('SOURCE', `the copy has to be taken again: ${reason}`)),
     }
     this.sink = sink
     const { signal } = this.abort
     const start = await this.follower.beginCopy(sink, (page, image) => overlay.put(page, image), signal)
     const { pageSize } = start.state
     const totalBytes = start.state.pageCount * pageSize
+    this.pageSize = pageSize
     this.bytes = totalBytes
     const block = Buffer.alloc(Math.max(BLOCK_BYTES, pageSize))
     for (let position = 0; position < totalBytes; position += block.length) {

@@ -6,6 +6,7 @@ import type { Logger } from '../logger.js'
 import type { ReplicaClient } from '../replica/client.js'
 import type { Source } from '../source/source.js'
 import { ChunkPool } from '../source/spool.js'
+import { DigestFile } from './digest-file.js'
 import { Follower } from './follower.js'
 import { Shipper } from './shipper.js'
 import { WindowTurns } from './window.js'
@@ -27,6 +28,10 @@ export interface DaemonDatabase {
   readonly allowCheckpoint: boolean
   /** Where changed pages may be kept past memory; the system's temporary directory by default. Never the database's volume. */
   readonly spoolDirectory?: string | undefined
+  /** After lost continuity ship the difference instead of a new generation; takes eight bytes of memory a page and replica. */
+  readonly heal: boolean
+  /** Where what healing takes survives a restart. Never the database's volume. */
+  readonly metaPath?: string | undefined
   readonly replicas: readonly DaemonReplica[]
 }
 
@@ -57,12 +62,14 @@ export class Daemon {
     const pool = new ChunkPool(PENDING_BYTES_MAX)
     const windowTurns = new WindowTurns()
     this.units = options.databases.map((database) => {
-      const { path, spoolDirectory } = database
+      const { path, spoolDirectory, heal, metaPath } = database
       const log = options.log.child({ db: path })
       const follower = new Follower({ ...database, source, pool, windowTurns, clock, log })
       const shippers = database.replicas.map((replica) => {
         const shipperLog = log.child({ replica: replica.name })
-        return new Shipper(follower, { ...replica, pool, spoolDirectory, clock, randomHex, log: shipperLog })
+        const digestFile = metaPath === undefined ? undefined : new DigestFile(metaPath, path, replica.name)
+        const more = { pool, spoolDirectory, clock, randomHex, heal, digestFile, log: shipperLog }
+        return new Shipper(follower, { ...replica, ...more })
       })
       return { path, log, follower, shippers }
     })

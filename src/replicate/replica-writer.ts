@@ -13,6 +13,7 @@ import { encodeProvenance, type Provenance } from '../model/provenance.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
+import type { ReplicaDigests } from './digests.js'
 import type { ResumePoint } from './resume-point.js'
 import { encodeSegment, type IndexEnd, openIndex } from './segment.js'
 import type { SourceState } from './sink.js'
@@ -31,6 +32,8 @@ export interface ReplicaWriterOptions {
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
+  /** Told what was acknowledged; absent when nobody wants to heal by comparison. */
+  readonly digests?: ReplicaDigests | undefined
 }
 
 /** Compressed at the same time: enough to keep up, and the application's processors stay its own. */
@@ -83,7 +86,8 @@ export class ReplicaWriter {
     const { generation, end } = place
     const key = segmentKey(generation, end.index, end.offset)
     const position = positionOf(place)
-    const segment = encodeSegment(changes, state.pageCount, end)
+    const staged = this.options.digests?.stage(changes.size)
+    const segment = encodeSegment(changes, state.pageCount, end, staged?.put)
     log.debug('write wal segment', { position })
     const previous = end.offset === 0 ? place.previous : undefined
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
@@ -94,6 +98,7 @@ export class ReplicaWriter {
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.place = { generation, end: segment.end(), previous: undefined }
+    staged?.acknowledged({ generation, key, source: state.source }, state.pageCount)
   }
 
   /** Upload a snapshot of index `place`. `about` is asked when `pages` has ended: what the snapshot stands for. */
@@ -117,6 +122,10 @@ export class ReplicaWriter {
     })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('snapshot written', { position, elapsed, sz: stored.size })
+    const { state, overlayBytes } = about()
+    const { generation, end } = place
+    const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key
+    this.options.digests?.snapshotAcknowledged({ generation, key: newest, source: state.source }, state.pageCount)
     return stored
   }
 

@@ -38,8 +38,16 @@ export interface Segment {
   end(): IndexEnd
 }
 
-/** The changeset must not change until the segment has been consumed. It holds at least one page up to `pageCount`. */
-export function encodeSegment(changeset: Changeset, pageCount: number, start: IndexEnd): Segment {
+/**
+ * The changeset must not change until the segment has been consumed. It holds at least one page up to `pageCount`. `onPage` sees every
+ * page as it is encoded.
+ */
+export function encodeSegment(
+  changeset: Changeset,
+  pageCount: number,
+  start: IndexEnd,
+  onPage: (page: number, image: Uint8Array) => void = () => {},
+): Segment {
   const { pageSize } = changeset
   const pages = changeset.pages(pageCount)
   const headerBytes = start.offset === 0 ? WAL_HEADER_BYTES : 0
@@ -60,7 +68,9 @@ export function encodeSegment(changeset: Changeset, pageCount: number, start: In
       for (let i = 0; i < count; i++) {
         const at = i * frameBytes
         const page = pages[first + i] as number
-        changeset.read(page, piece.subarray(at + FRAME_HEADER_BYTES, at + frameBytes))
+        const image = piece.subarray(at + FRAME_HEADER_BYTES, at + frameBytes)
+        changeset.read(page, image)
+        onPage(page, image)
         const commitPageCount = first + i === pages.length - 1 ? pageCount : 0
         encodeFrame(piece, at, { page, commitPageCount, salt1, salt2, pageSize }, checksum)
       }

@@ -1,8 +1,8 @@
 // One replica of one database: collects what the follower reads and ships it, as snapshots and segments. The position moves only by
 // acknowledged uploads. Runs as one loop:
 //
-//   establish   find out where the replica stands and let the follower prove that nothing is missing since then; else begin a new
-//               generation with a snapshot
+//   establish   find out where the replica stands and let the follower prove that nothing is missing since then; else heal by
+//               comparison, where it is known what the replica holds; else begin a new generation with a snapshot
 //   follow      the first change after a quiet time goes at once, later ones at most once per sync-interval, all that changed in
 //               between as one segment; an upload that failed is repeated with the very same content
 //
@@ -10,14 +10,18 @@
 
 import type { TimerClock } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
-import type { Logger } from '../logger.js'
+import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
+import { planResume } from '../plan/resume-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool } from '../source/spool.js'
 import { type CopyEnd, DatabaseCopy } from './copy.js'
+import { type DigestFile, misfit } from './digest-file.js'
+import { ReplicaDigests } from './digests.js'
 import { Failures } from './failures.js'
 import type { Follower } from './follower.js'
+import { compareWithSource, type Difference } from './heal.js'
 import { type Place, positionOf, ReplicaWriter } from './replica-writer.js'
 import { findResumePoint, type ResumePoint } from './resume-point.js'
 import type { Sink, SourceState } from './sink.js'
@@ -35,15 +39,22 @@ export interface ShipperOptions {
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
+  /** After lost continuity ship the difference instead of a new generation. */
+  readonly heal?: boolean | undefined
+  /** Where what that takes survives a restart. */
+  readonly digestFile?: DigestFile | undefined
 }
 
 interface Outgoing {
   readonly changes: Changeset
   readonly state: SourceState
+  /** Told once it is in the replica. */
+  readonly healed?: Attributes | undefined
 }
 
 export class Shipper implements Sink {
   private readonly writer: ReplicaWriter
+  private readonly digests: ReplicaDigests | undefined
   private pending: Changeset
   private pendingState: SourceState | undefined
   private inBatch = false
@@ -69,7 +80,8 @@ export class Shipper implements Sink {
     private readonly options: ShipperOptions,
   ) {
     this.pending = this.newChangeset()
-    this.writer = new ReplicaWriter(options)
+    this.digests = options.heal ? new ReplicaDigests() : undefined
+    this.writer = new ReplicaWriter({ ...options, digests: this.digests })
     this.failures = new Failures(options.clock, options.randomHex, options.log)
   }
 
@@ -124,6 +136,7 @@ export class Shipper implements Sink {
     if (apart && why === undefined) this.options.log.warn('stopped before the first snapshot was complete')
     const left = this.outgoing !== undefined || this.pending.size > 0 || (apart && why !== undefined)
     this.forget()
+    await this.keepDigests()
     await this.options.client.close()
     if (left) {
       const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(why ?? 'no time was left')}`
@@ -196,33 +209,63 @@ export class Shipper implements Sink {
     return 0
   }
 
-  /** Continue the replica's generation, or begin a new one. */
+  /** Continue the replica's generation, heal it, or begin a new one. */
   private async establish(): Promise<void> {
     const { signal } = this.abort
     if (!this.looked) {
       this.resume = await findResumePoint(this.options.client, signal)
+      await this.readDigests()
       this.looked = true
     }
     const { resume } = this
-    const reason = this.lostReason
+    const lost = this.lostReason
     this.lostReason = undefined
-    if (reason === undefined) {
-      const joined = await this.follower.join(this, resume?.provenance.source, signal)
-      if (joined === true && resume && resume.nextIndex <= INDEX_MAX) {
-        this.resume = undefined
-        this.joined = this.lostReason === undefined
-        this.lastSnapshotMs = resume.snapshotAtMs
-        this.changedSinceSnapshot = true
-        this.writer.continueFrom(resume)
-        this.options.log.info('continuing generation', { position: this.position })
-        return
-      }
+    const continuity = lost ?? (await this.follower.join(this, resume?.provenance.source, signal))
+    const plan = planResume({
+      continuity,
+      generation: resume !== undefined || this.writer.place !== undefined,
+      namesLeft: resume ? resume.nextIndex <= INDEX_MAX : !this.writer.place || this.writer.nextSegment() !== undefined,
+      digests: this.digests?.known !== undefined,
+    })
+    if (resume && plan.how !== 'new-generation') {
+      this.resume = undefined
+      this.lastSnapshotMs = resume.snapshotAtMs
+      this.changedSinceSnapshot = true
+      this.writer.continueFrom(resume)
+    }
+    if (plan.how === 'continue') {
+      this.joined = this.lostReason === undefined
+      this.options.log.info('continuing generation', { position: this.position })
+      return
+    }
+    this.follower.leave(this)
+    this.pending.clear()
+    if (plan.how === 'heal') await this.heal(plan.reason)
+    else await this.beginGeneration(plan.reason)
+  }
+
+  /** Ship what the replica lacks, in its generation; the source is compared with what is known of the replica. */
+  private async heal(reason: string): Promise<void> {
+    const known = this.digests?.known
+    let difference: Difference | string
+    try {
+      if (!known) throw new LitestreamError('SOURCE', 'it is not known what the replica holds')
+      difference = await this.copying((copy) => compareWithSource(copy, known.pages, this, this.options))
+    } catch (error) {
       this.follower.leave(this)
       this.pending.clear()
-      await this.beginGeneration(joined === true ? 'max index exceeded' : joined)
-    } else {
-      await this.beginGeneration(reason)
+      this.lostReason ??= reason
+      throw error
     }
+    if (typeof difference === 'string') {
+      this.follower.leave(this)
+      this.pending.clear()
+      return await this.beginGeneration(`${reason}; not healed by comparison: ${difference}`)
+    }
+    const { changes, state, comparedPages } = difference
+    this.joined = this.lostReason === undefined
+    const healed = { reason, compared: comparedPages, shipped: changes.size }
+    this.outgoing = { changes, state, healed }
   }
 
   private async beginGeneration(reason: string): Promise<void> {
@@ -235,6 +278,7 @@ export class Shipper implements Sink {
       this.joined = false
       this.pending.clear()
       this.dropOutgoing()
+      this.digests?.forget()
       this.lostReason ??= reason
       await this.writer.deleteUnborn(place)
       throw error
@@ -243,17 +287,11 @@ export class Shipper implements Sink {
   }
 
   /** Upload a snapshot for `target`, an index with nothing in it. From its state on this shipper is told every change. */
-  private async snapshot(target: Place, withinGeneration: boolean): Promise<void> {
-    const { pool, spoolDirectory, clock, snapshotProgress } = this.options
-    const copyAbort = new AbortController()
-    const { signal } = copyAbort
-    const abort = () => copyAbort.abort(this.abort.signal.reason)
-    this.abort.signal.addEventListener('abort', abort)
-    this.copyAbort = copyAbort
-    const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal)
-    // Fixed when the copy ends: newer commits come in while its last pages are still on their way.
-    let stands: { state: SourceState; bytes: number; overlayBytes: number } | undefined
-    try {
+  private snapshot(target: Place, withinGeneration: boolean): Promise<void> {
+    const { clock, snapshotProgress } = this.options
+    return this.copying(async (copy, signal) => {
+      // Fixed when the copy ends: newer commits come in while its last pages are still on their way.
+      let stands: { state: SourceState; bytes: number; overlayBytes: number } | undefined
       const finish = async ({ state, changes }: CopyEnd) => {
         // Lost before the copy began: the copy is sound, but what is pending does not lead to it, nor does the generation.
         if (withinGeneration && !this.joined) {
@@ -275,11 +313,26 @@ export class Shipper implements Sink {
         }
         stands = { state, bytes: copy.bytes, overlayBytes: this.writer.place?.end.offset ?? 0 }
       }
-      const pages = copy.pages(this, finish, snapshotProgress ?? (() => {}))
+      const copied = copy.pages(this, finish, snapshotProgress ?? (() => {}))
+      const digested = withinGeneration ? undefined : this.digests?.ofSnapshot(copied, () => copy.pageSize)
       const about = () => stands as NonNullable<typeof stands>
-      await this.writer.writeSnapshot(target, pages, about, signal)
+      await this.writer.writeSnapshot(target, digested ?? copied, about, signal)
       this.lastSnapshotMs = clock.now()
       this.changedSinceSnapshot = false
+    })
+  }
+
+  /** One copy of the database, which `stop` aborts. */
+  private async copying<T>(use: (copy: DatabaseCopy, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { pool, spoolDirectory } = this.options
+    const copyAbort = new AbortController()
+    const { signal } = copyAbort
+    const abort = () => copyAbort.abort(this.abort.signal.reason)
+    this.abort.signal.addEventListener('abort', abort)
+    this.copyAbort = copyAbort
+    const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal)
+    try {
+      return await use(copy, signal)
     } finally {
       this.abort.signal.removeEventListener('abort', abort)
       this.copyAbort = undefined
@@ -297,6 +350,7 @@ export class Shipper implements Sink {
     await this.writer.writeSegment(outgoing.changes, outgoing.state, place, this.abort.signal)
     this.changedSinceSnapshot = true
     this.dropOutgoing()
+    if (outgoing.healed) this.options.log.info('healed by comparison', { position: this.position, ...outgoing.healed })
   }
 
   private async snapshotNextIndex(): Promise<void> {
@@ -308,6 +362,31 @@ export class Shipper implements Sink {
   private indexesExhausted(): void {
     this.follower.leave(this)
     this.lost('max index exceeded')
+  }
+
+  /** What was kept about the replica when we stopped the last time. */
+  private async readDigests(): Promise<void> {
+    const { digestFile, log } = this.options
+    if (!this.digests || !digestFile) return
+    try {
+      const kept = await digestFile.read()
+      if (!kept) return
+      const reason = this.resume ? misfit(kept, this.resume.generation, this.resume.provenance) : 'no generation exists'
+      if (reason === undefined) await this.digests.adopt(kept.pages, kept.at)
+      else log.info('page digests that were kept do not fit', { reason })
+    } catch (error) {
+      log.warn('page digests that were kept cannot be used', { error })
+    }
+  }
+
+  private async keepDigests(): Promise<void> {
+    const known = this.digests?.known
+    if (!known) return
+    try {
+      await this.options.digestFile?.keep(known)
+    } catch (error) {
+      this.options.log.warn('page digests cannot be kept; the next start may begin a new generation', { error })
+    }
   }
 
   private newChangeset(): Changeset {

@@ -2,6 +2,7 @@
 // its output any more; always with a final sync of everything that is committed by then.
 
 import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
 import { systemClock } from '../../clock.js'
 import { configFromUrls, loadConfig, secretsOf } from '../../config/load.js'
 import type { Config, DatabaseConfig, ReplicaConfig } from '../../config/types.js'
@@ -83,8 +84,9 @@ async function openDatabase(
   log: Logger,
   progress: SnapshotProgress,
 ): Promise<DaemonDatabase> {
-  const { path, metaPath } = database
+  const { path } = database
   log.info('initialized db', { path })
+  const metaPath = metaPathOf(database, log)
   if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
@@ -94,7 +96,15 @@ async function openDatabase(
       return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs, snapshotProgress }
     }),
   )
-  return { ...database, spoolDirectory: metaPath, replicas }
+  return { ...database, metaPath, spoolDirectory: metaPath, replicas }
+}
+
+/** The original keeps its directory beside the database; nothing of ours goes there. */
+function metaPathOf({ path, metaPath }: DatabaseConfig, log: Logger): string | undefined {
+  if (metaPath === undefined || !`${metaPath}/`.startsWith(`${dirname(path)}/`)) return metaPath
+  const advice = 'choose a directory outside of the database’s volume'
+  log.warn('meta-path is in the directory of the database and is not used', { path, 'meta-path': metaPath, advice })
+  return undefined
 }
 
 function placeOf(replica: ReplicaConfig): Attributes {

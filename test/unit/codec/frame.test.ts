@@ -194,7 +194,7 @@ describe('refused', () => {
     ] as const) {
       const changed = Buffer.from(object)
       changed.writeUInt32LE(size, 6)
-      const { loadXxh32 } = await import('../../../src/codec/xxh32.js')
+      const { loadXxh32 } = await import('../../../src/codec/xxhash.js')
       changed[14] = (await loadXxh32()).of(changed.subarray(4, 14)) >>> 8
       await expect(decode(changed)).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringMatching(message) })
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { BLOCK_ROOM_BYTES, compressBlock, uncompressBlock } from '../../../src/codec/lz4-blocks.js'
 import { BlockFormatError, decodeBlockBehind, measureBlock } from '../../../src/codec/lz4-sequences.js'
-import { loadXxh32 } from '../../../src/codec/xxh32.js'
+import { loadXxh32 } from '../../../src/codec/xxhash.js'
 import { mixture } from '../../support/codec.js'
 
 describe('blocks', () => {

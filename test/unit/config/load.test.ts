@@ -54,6 +54,7 @@ describe('defaults', () => {
         maxCheckpointPageCount: 10_000,
         maxWalBytes: 134_217_728,
         allowCheckpoint: false,
+        heal: true,
         replicas: [
           { type: 'file', name: 'file', path: '/r', ...times },
           {
