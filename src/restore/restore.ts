@@ -11,7 +11,8 @@ import { formatMoment, type RestoreTarget } from '../model/target.js'
 import type { PlannedReplica } from '../plan/restore-choice.js'
 import { type PlanOutcome, planGeneration, type RestorePlan } from '../plan/restore-plan.js'
 import { checkIntegrity, type IntegrityCheck, type IntegrityVerdict } from './integrity.js'
-import { localError, OutputFile } from './output.js'
+import { localError } from './local-files.js'
+import { OutputFile, type OutputOptions } from './output.js'
 import { type RestoredFile, type RestoreProgress, restoreFile } from './pipeline.js'
 import { type NamedReplica, type OpenedReplica, selectReplica } from './select.js'
 
@@ -19,6 +20,7 @@ export interface RestoreOptions {
   /** In the order in which they are preferred at a tie. */
   readonly replicas: readonly NamedReplica[]
   readonly outputPath: string
+  readonly output?: OutputOptions | undefined
   readonly target: RestoreTarget
   /** Restrict the choice to this generation. */
   readonly generation?: string | undefined
@@ -40,6 +42,9 @@ export interface RestoreResult {
   readonly stateAtMs: number
   readonly pageSize: number
   readonly pageCount: number
+  readonly plan: RestorePlan
+  /** Where a database that was replaced went. */
+  readonly replacedAs: string | undefined
 }
 
 /** Unsettled snapshots of databases up to this size get the full check. */
@@ -63,11 +68,11 @@ async function restoreChosen(options: RestoreOptions): Promise<RestoreResult | u
   for (const { replica, error } of failed) {
     logger.warn('replica cannot be used, another one serves', { replica, error, serves: chosen.replica.name })
   }
-  const output = await OutputFile.create(outputPath)
+  const output = await OutputFile.create(outputPath, options.output)
   try {
     const { restored, plan } = await restoreFrom(chosen, output, options)
     signal?.throwIfAborted()
-    logger.info('renaming database from temporary location', { path: outputPath })
+    logger.info('renaming database from temporary location', { path: output.path })
     await output.publish(logger)
     const { generation, index, offset } = { offset: 0, ...(plan.segments.at(-1) ?? plan.snapshot) }
     const position = { generation, index, offset }
@@ -80,7 +85,9 @@ async function restoreChosen(options: RestoreOptions): Promise<RestoreResult | u
       'page-size': restored.pageSize,
     })
     const { pageSize, pageCount } = restored
-    return { replica: chosen.replica.name, position, stateAtMs: plan.stateAtMs, pageSize, pageCount }
+    const { name: replica } = chosen.replica
+    const { replacedAs } = output
+    return { replica, position, stateAtMs: plan.stateAtMs, pageSize, pageCount, plan, replacedAs }
   } catch (error) {
     await output.discard()
     throw explain(error, outputPath, usable[1]?.replica.name)

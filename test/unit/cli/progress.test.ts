@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { createLineLogger } from '../../../src/cli/io-logger.js'
-import { formatBytes, ProgressLine } from '../../../src/cli/progress.js'
+import { formatBytes, formatLeft, ProgressLine } from '../../../src/cli/progress.js'
 
 function setUp(isTTY: boolean, type: 'text' | 'json' = 'text') {
   const state = { text: '', nowMs: 0 }
@@ -28,7 +28,7 @@ test('on a terminal: one line within its width, which makes way for log lines an
   expect(state.text).toBe('')
   state.nowMs = 1000
   progress.update(half, logger)
-  expect(state.text).toBe('\r\u001b[Krestoring  50%  3.0 MiB of 6.0 MiB, 1 of 4 objects, 3.0 MiB')
+  expect(state.text).toBe('\r\u001b[Krestoring  50%  3.0 MiB of 6.0 MiB  3.0 MiB/s  1s left')
   state.text = ''
   logger.info('applied wal', { index: 3 })
   expect(state.text.startsWith('\r\u001b[Ktime=')).toBe(true)
@@ -56,6 +56,26 @@ test('lines by level, in text or JSON, without secrets', () => {
   ).toEqual([
     { time: expect.any(String), level: 'WARN', msg: 'cannot', replica: 's3', error: 'key [redacted] refused' },
   ])
+})
+
+test('a second transfer has a rate of its own', () => {
+  const { state, progress, logger } = setUp(true)
+  state.nowMs = 60_000
+  progress.begin()
+  state.nowMs = 63_000
+  progress.update(half, logger)
+  expect(state.text).toContain('1.0 MiB/s  3s left')
+})
+
+test.each([
+  [0, '0s'],
+  [400, '1s'],
+  [59_000, '59s'],
+  [185_000, '3m05s'],
+  [8_040_000, '2h14m'],
+  [1e12, 'long'],
+])('%d ms are %s', (ms, text) => {
+  expect(formatLeft(ms)).toBe(text)
 })
 
 test.each([
