@@ -47,6 +47,8 @@ export class ApplicationProcess {
   constructor(
     private readonly script: string,
     private readonly options: ApplicationOptions,
+    /** Told of every state at the moment at which its acknowledgement is heard. */
+    private readonly onAcknowledged: (n: number) => void = () => {},
   ) {}
 
   get running(): boolean {
@@ -54,9 +56,9 @@ export class ApplicationProcess {
   }
 
   /** Resolves when it has opened the database, with the state that it found there. */
-  async start(paused = false): Promise<number> {
+  async start(paused = false, others: Partial<ApplicationOptions> = {}): Promise<number> {
     if (this.child) throw new Error('the application is running already')
-    const options: ApplicationOptions = { ...this.options, paused }
+    const options: ApplicationOptions = { ...this.options, ...others, paused }
     const child = spawn(process.execPath, ['--require', keepSqlite, this.script, JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
@@ -102,6 +104,15 @@ export class ApplicationProcess {
     await this.ended
   }
 
+  /** Stop it in its tracks, whatever it holds. */
+  freeze(): void {
+    this.child?.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.child?.kill('SIGCONT')
+  }
+
   async kill(): Promise<void> {
     this.asked = true
     this.child?.kill('SIGKILL')
@@ -117,7 +128,9 @@ export class ApplicationProcess {
     // Whole lines only: the last one may be cut.
     const whole = this.output.slice(0, this.output.lastIndexOf('\n') + 1)
     for (const [, n] of whole.matchAll(/^(?:ack|open|paused|closed) (\d+)$/gm)) {
-      this.acknowledged = Math.max(this.acknowledged, Number(n))
+      if (Number(n) <= this.acknowledged) continue
+      this.acknowledged = Number(n)
+      this.onAcknowledged(this.acknowledged)
     }
     if (this.output.length > 4000) this.output = this.output.slice(-500)
   }

@@ -46,6 +46,10 @@ export class Daemon {
     return new Daemon(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env }))
   }
 
+  get pid(): number {
+    return this.child.pid as number
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }

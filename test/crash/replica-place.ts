@@ -23,9 +23,17 @@ export class ReplicaPlace {
     private readonly databasePath: string,
     private readonly target: ReplicaTarget,
     private readonly yaml: string,
+    /** The same place on the way that the daemon takes. */
+    private readonly daemonYaml = yaml,
   ) {}
 
-  static async make(kind: 'file' | 's3', directory: string, databasePath: string): Promise<ReplicaPlace> {
+  /** `daemonEndpoint`: where the daemon finds the store of an `s3` place, when that is not where restores find it. */
+  static async make(
+    kind: 'file' | 's3',
+    directory: string,
+    databasePath: string,
+    daemonEndpoint?: string,
+  ): Promise<ReplicaPlace> {
     mkdirSync(directory, { recursive: true })
     if (kind === 'file') {
       const path = join(directory, 'replica')
@@ -42,21 +50,27 @@ export class ReplicaPlace {
       accessKeyId,
       secretAccessKey,
     }
-    const fields = Object.entries({ ...common, 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey })
-    const yaml = ['type: s3', ...fields.map(([key, value]) => `${key}: "${value}"`)].join(', ')
-    return new ReplicaPlace(directory, databasePath, target, yaml)
+    const yamlOf = (at: string): string => {
+      const keys = { 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey }
+      const fields = Object.entries({ ...common, endpoint: at, ...keys })
+      return ['type: s3', ...fields.map(([key, value]) => `${key}: "${value}"`)].join(', ')
+    }
+    const daemonYaml = yamlOf(daemonEndpoint ?? endpoint)
+    return new ReplicaPlace(directory, databasePath, target, yamlOf(endpoint), daemonYaml)
   }
 
-  /** Writes a configuration; its path. */
+  /** Writes the configurations, one for restores and one for the daemon; the path of the daemon's. */
   configure(times: ReplicaTimes): string {
-    const path = join(this.directory, 'litestream.yml')
     const snapshots = times.snapshotIntervalMs > 0 ? `, snapshot-interval: ${times.snapshotIntervalMs}ms` : ''
-    const replica = `{${this.yaml}, sync-interval: ${times.syncIntervalMs}ms${snapshots}}`
-    writeFileSync(
-      path,
-      `dbs:\n- path: "${this.databasePath}"\n  monitor-interval: ${times.monitorIntervalMs}ms\n  replicas:\n  - ${replica}\n`,
-    )
-    return path
+    const write = (name: string, yaml: string): string => {
+      const path = join(this.directory, name)
+      const replica = `{${yaml}, sync-interval: ${times.syncIntervalMs}ms${snapshots}}`
+      const database = `- path: "${this.databasePath}"\n  monitor-interval: ${times.monitorIntervalMs}ms`
+      writeFileSync(path, `dbs:\n${database}\n  replicas:\n  - ${replica}\n`)
+      return path
+    }
+    write('litestream.yml', this.yaml)
+    return write('daemon.yml', this.daemonYaml)
   }
 
   /** Keys of everything in it. */
