@@ -17,7 +17,7 @@ const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclu
 const files = listed.split('\n').filter((file) => file !== '' && existsSync(join(projectRoot, file)))
 const sources = files.filter((file) => /^src\/.*\.ts$/.test(file))
 const programs = files.filter((file) => /^(src|test|bench|docker)\/.*\.(ts|cjs|mjs)$/.test(file))
-const documents = files.filter((file) => /^[^/]+\.md$|^docker\/.*\.md$/.test(file))
+const documents = files.filter((file) => /^[^/]+\.md$|^(docker|docs)\/.*\.md$/.test(file))
 
 /** Layers from the bottom; a file may import from its own layer and those below. Files directly in src/ are named. */
 const LAYERS: readonly (readonly string[])[] = [
@@ -30,7 +30,12 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Who else may import a package than the one file that owns it, and why. */
 const SHARED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // One concern in several files: connection, requests, uploads in parts.
-  '@aws-sdk/client-s3': ['src/replica/s3-client.ts', 'src/replica/s3-connection.ts', 'src/replica/s3-multipart.ts'],
+  '@aws-sdk/client-s3': [
+    'src/replica/s3-answers.ts',
+    'src/replica/s3-client.ts',
+    'src/replica/s3-connection.ts',
+    'src/replica/s3-multipart.ts',
+  ],
   // One per purpose, each a program or thread of its own: the sample application, the check of a restored file, checkpoints (only
   // where the application makes none), and the pins of the observer.
   'better-sqlite3': ['src/cli/demo-application.ts', 'src/source/sqlite.ts'],

@@ -4,6 +4,7 @@ import { isLitestreamError, messageOf } from '../errors.js'
 import { formatTextLine, redact } from '../log-format.js'
 import type { Attributes } from '../logger.js'
 import { formatMilliseconds } from '../model/duration.js'
+import { formatMoment } from '../model/target.js'
 import type { CommandIo } from './io.js'
 
 const PADDING = 2
@@ -11,7 +12,9 @@ const PADDING = 2
 /** Columns as wide as their widest cell and two spaces; the last one is not padded. Each line ends with a newline. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows]
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => [...(line[column] ?? '')].length)))
+  const widthOf = (line: readonly string[], column: number): number => [...(line[column] ?? '')].length
+  // Not Math.max(...lines): a replica may have more objects than a call takes arguments.
+  const widths = header.map((_, column) => lines.reduce((width, line) => Math.max(width, widthOf(line, column)), 0))
   const last = header.length - 1
   const pad = (cell: string, column: number): string =>
     column === last ? cell : cell + ' '.repeat((widths[column] as number) + PADDING - [...cell].length)
@@ -20,7 +23,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
 
 /** RFC 3339 in whole seconds, UTC. */
 export function formatSeconds(timeMs: number): string {
-  return `${new Date(timeMs).toISOString().slice(0, 19)}Z`
+  return `${formatMoment(timeMs).slice(0, 19)}Z`
 }
 
 /** A lag as a Go duration, cut to what is worth reading: 12s, 2.6s, 224ms. */

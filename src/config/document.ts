@@ -24,6 +24,11 @@ export interface Place {
   readonly end: number
 }
 
+/** Enough for a person; the time that finding lines takes grows with their number. */
+const PROBLEMS_MAX = 100
+/** Maps that are merged into each other may multiply without end. */
+const MERGES_MAX = 1000
+
 interface Entry extends Place {
   readonly node: Node | null
 }
@@ -32,6 +37,7 @@ export class ConfigDocument {
   private readonly problems: { line: number; message: string }[] = []
   private readonly expanded: ExpandedText
   private readonly document: Document
+  private merges = 0
 
   constructor(
     readonly file: string,
@@ -44,10 +50,26 @@ export class ConfigDocument {
       this.reportAtRaw(offset, 'an environment variable in braces is not closed with "}" on this line')
     }
     this.throwProblems()
-    this.document = parseDocument(this.expanded.text, { version: '1.1', prettyErrors: false, logLevel: 'error' })
+    this.document = this.parse()
     const { errors, warnings } = this.document
     for (const error of [...errors, ...warnings]) this.report(error.pos[0], syntaxMessage(error.code, error.message))
     this.throwProblems()
+  }
+
+  private parse(): Document {
+    try {
+      return parseDocument(this.expanded.text, { version: '1.1', prettyErrors: false, logLevel: 'error' })
+    } catch (cause) {
+      // The parser goes down with the nesting of the text.
+      const message = `${this.file}:1: yaml: too deeply nested to be read, or not YAML at all`
+      throw new LitestreamError('CONFIG', message, { cause })
+    }
+  }
+
+  /** Whether one more map may be merged; the first time that none may, it is reported at `place`. */
+  mayMerge(place: Place): boolean {
+    if (++this.merges === MERGES_MAX) this.report(place, `yaml: more than ${MERGES_MAX} maps are merged with "<<"`)
+    return this.merges < MERGES_MAX
   }
 
   /** The document's map; an empty file is an empty map. */
@@ -96,6 +118,7 @@ export class ConfigDocument {
   }
 
   private reportAtRaw(offset: number, message: string): void {
+    if (this.problems.length >= PROBLEMS_MAX) return
     let line = 1
     for (let at = this.raw.indexOf('\n'); at >= 0 && at < offset; at = this.raw.indexOf('\n', at + 1)) line++
     this.problems.push({ line, message })
@@ -223,7 +246,7 @@ export class MapReader {
   private merge(node: Node | null): void {
     const sources = isSeq(node) ? node.items.map((item) => this.document.resolve(item)) : [node]
     for (const source of sources) {
-      if (!isMap(source)) continue
+      if (!isMap(source) || !this.document.mayMerge(this.place)) continue
       const other = new MapReader(this.document, source, this.place)
       for (const [key, entry] of other.entries) if (!this.entries.has(key)) this.entries.set(key, entry)
     }

@@ -1,13 +1,15 @@
 // The way from a configuration file, or from the words of the command line, to Config. Every problem is an error with code
 // CONFIG; those inside of a file begin with `file:line`, one line each.
 
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { LitestreamError, messageOf } from '../errors.js'
 import { ConfigDocument } from './document.js'
 import { defaultConfigPath, expandPath, type Surroundings } from './paths.js'
 import { buildReplica, replicaDefaults } from './replica.js'
 import { databaseDefaults, readConfig } from './schema.js'
 import type { Config, DatabaseConfig, ReplicaConfig } from './types.js'
+
+const FILE_BYTES_MAX = 1 << 20
 
 export interface LoadOptions extends Surroundings {
   /** Empty or absent: `$LITESTREAM_CONFIG`, else `/etc/litestream.yml`. */
@@ -64,14 +66,37 @@ export function secretsOf(config: Config): string[] {
 async function readText(file: string): Promise<string> {
   let bytes: Uint8Array
   try {
-    bytes = await readFile(file)
+    bytes = await readBounded(file)
   } catch (cause) {
+    if (cause instanceof LitestreamError) throw cause
     throw new LitestreamError('CONFIG', readProblem(file, cause), { cause })
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
     throw new LitestreamError('CONFIG', `read ${file}: not UTF-8 text`, { cause })
+  }
+}
+
+/** Also of what has no size, as a pipe. */
+async function readBounded(file: string): Promise<Uint8Array> {
+  const handle = await open(file)
+  try {
+    const chunks: Buffer[] = []
+    for (let bytes = 0; ; ) {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(65_536), 0, 65_536)
+      if (bytesRead === 0) return Buffer.concat(chunks)
+      bytes += bytesRead
+      if (bytes > FILE_BYTES_MAX) {
+        throw new LitestreamError(
+          'CONFIG',
+          `read ${file}: larger than ${FILE_BYTES_MAX} bytes; this is no configuration`,
+        )
+      }
+      chunks.push(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await handle.close()
   }
 }
 

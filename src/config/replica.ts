@@ -123,6 +123,9 @@ function buildS3(fields: ReplicaFields, url: ReplicaUrl | undefined, fail: Fail)
     const missing = fields.accessKeyId === '' ? 'access-key-id' : 'secret-access-key'
     return fail(missing, `access-key-id and secret-access-key belong together, but ${missing} is empty`)
   }
+  if (/^[^/]*\/\/[^/?#]*@|^[^/]*:[^/]*@/.test(fields.endpoint)) {
+    return fail('endpoint', 'credentials in an endpoint have no effect; use access-key-id and secret-access-key')
+  }
   const path = url ? url.path : posix.normalize(`/${fields.path}`).replace(/^\/+|\/+$/g, '')
   return {
     type: 's3',

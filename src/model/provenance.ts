@@ -1,6 +1,8 @@
 // What an object of ours stands for: the state of the source that a restore up to it gives, and when that was seen. It
 // travels behind the LZ4 frame of the object (codec/trailer), where other readers of the layout ignore it.
 
+import { MOMENT_MAX_MS } from './target.js'
+
 /** Where in the source's WAL a reader stands, always just behind a commit. See sqlite/wal-scan. */
 export interface WalCursor {
   readonly salt1: number
@@ -73,7 +75,8 @@ function isProvenance(value: unknown): value is Provenance {
   if (!isRecord(value) || value.version !== 1) return false
   if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
   if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
-  if (!isCount(value.pageSize) || !isCount(value.pageCount) || !isCount(value.observedAtMs)) return false
+  if (!isCount(value.pageSize) || !isUint32(value.pageCount) || !isCount(value.observedAtMs)) return false
+  if ((value.observedAtMs as number) > MOMENT_MAX_MS) return false
   if (value.key !== undefined && typeof value.key !== 'string') return false
   if (value.bytes !== undefined && !isCount(value.bytes)) return false
   if (value.overlayBytes !== undefined && !isCount(value.overlayBytes)) return false

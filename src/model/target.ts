@@ -30,7 +30,11 @@ export function parseRfc3339(text: string): number | undefined {
   return date.getTime() - offsetMs + (match[7] ? Number(`0.${match[7]}`) * 1000 : 0)
 }
 
-/** `2026-11-22T13:14:15.439Z`. */
+/** The last moment that a Date can be, and the first one below zero. */
+export const MOMENT_MAX_MS = 8.64e15
+
+/** `2026-11-22T13:14:15.439Z`. What no Date can be stays at the limit: storage may claim any time. */
 export function formatMoment(atMs: number): string {
-  return new Date(Math.floor(atMs)).toISOString()
+  const within = Math.min(Math.max(Math.floor(atMs) || 0, -MOMENT_MAX_MS), MOMENT_MAX_MS)
+  return new Date(within).toISOString()
 }

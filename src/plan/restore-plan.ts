@@ -38,6 +38,8 @@ export interface RestorePlan {
   readonly settled: boolean
   /** The snapshot carries provenance, so it was written by this program and is exact. */
   readonly recorded: boolean
+  /** Uncompressed bytes of the snapshot, where it says how many. */
+  readonly snapshotBytes?: number | undefined
 }
 
 export interface Refusal {
@@ -133,7 +135,8 @@ function* planFrom(
   const recorded = provenance !== undefined
   const settled = recorded || (last !== undefined && lastAtMs > snapshotAtMs)
   const stateAtMs = Math.max(lastAtMs, snapshotAtMs)
-  return { plan: { generation: snapshot.generation, snapshot, segments, stateAtMs, settled, recorded } }
+  const snapshotBytes = provenance?.bytes
+  return { plan: { generation: snapshot.generation, snapshot, segments, stateAtMs, settled, recorded, snapshotBytes } }
 }
 
 /** How many of `objects`, which ascend in time, were observed by `atMs`. Where their times do not ascend: up to some such edge. */

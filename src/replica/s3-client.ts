@@ -16,6 +16,7 @@ import { type Clock, systemClock } from '../clock.js'
 import { LitestreamError } from '../errors.js'
 import type { GetOptions, ObjectInfo, PutOptions, ReplicaClient } from './client.js'
 import { checkKey, checkPrefix, compareKeys } from './keys.js'
+import { bytesToSkip, ListingCheck } from './s3-answers.js'
 import { connect, serverDateMs } from './s3-connection.js'
 import { credentialsFrom } from './s3-credentials.js'
 import { placeOf, type S3Place, type S3PlaceOptions } from './s3-endpoint.js'
@@ -86,6 +87,7 @@ export class S3ReplicaClient implements ReplicaClient {
 
   async *#pages(prefix: string, delimiter: '/' | undefined, signal: AbortSignal | undefined) {
     const what = this.#what('list', prefix)
+    const check = new ListingCheck(what, this.#place.keyPrefix + prefix)
     let token: string | undefined
     do {
       throwIfAborted(signal, what)
@@ -102,8 +104,8 @@ export class S3ReplicaClient implements ReplicaClient {
       } catch (error) {
         throw s3Error(what, error, signal)
       }
+      token = check.page(page)
       yield page
-      token = page.IsTruncated ? page.NextContinuationToken : undefined
     } while (token)
   }
 
@@ -116,9 +118,13 @@ export class S3ReplicaClient implements ReplicaClient {
       ...(start > 0 ? { Range: `bytes=${start}-` } : {}),
     })
     try {
-      const { Body, ContentLength } = await this.#client.send(command, signal ? { abortSignal: signal } : {})
+      const { Body, ContentLength, ContentRange } = await this.#client.send(
+        command,
+        signal ? { abortSignal: signal } : {},
+      )
       const stream = Body as unknown as NodeJS.ReadableStream & { destroy(): void }
-      return releasing(readAll(stream, ContentLength, what, signal), () => stream.destroy(), signal, what)
+      const content = readAll(stream, ContentLength, bytesToSkip(start, ContentRange, what), what, signal)
+      return releasing(content, () => stream.destroy(), signal, what)
     } catch (error) {
       if (isPastEnd(error)) return nothing()
       throw s3Error(what, error, signal)
@@ -226,18 +232,20 @@ async function* withFirst<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
 
-/** The whole answer; an error when fewer bytes came than were announced. */
+/** The answer behind its first `skip` bytes; an error when fewer bytes came than were announced. */
 async function* readAll(
   stream: NodeJS.ReadableStream,
   announced: number | undefined,
+  skip: number,
   what: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let received = 0
   try {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      const unwanted = Math.max(0, skip - received)
       received += chunk.length
-      yield chunk
+      if (unwanted < chunk.length) yield chunk.subarray(unwanted)
     }
   } catch (error) {
     throw s3Error(what, error, signal)

@@ -10,6 +10,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { GetBucketLocationCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import { LitestreamError, messageOf } from '../errors.js'
+import { withBoundedAnswers } from './s3-answers.js'
 import type { S3Credentials } from './s3-credentials.js'
 import type { S3Place } from './s3-endpoint.js'
 import { s3Error } from './s3-errors.js'
@@ -51,7 +52,7 @@ export function connect(place: S3Place, options: S3ConnectionOptions): S3Client 
     },
   } satisfies S3ClientConfig
   const region = place.region ?? lookUpRegion(place.bucket, common)
-  return withServerDate(withContentMd5(construct({ ...common, region })))
+  return withBoundedAnswers(withServerDate(withContentMd5(construct({ ...common, region }))))
 }
 
 /** The SDK warns of old Node versions on stderr, in several lines, at its first construction. */

@@ -25,7 +25,7 @@ export async function findCutCommit(
   if (pageSize === undefined) return undefined // no valid header: applying it says so
   let isNewest = true
   for (const segment of segments.toReversed()) {
-    const content = decodeFrame(readObject(client, segment.key, signal), { name: segment.key, signal })
+    const content = decodeFrame(readObject(client, segment, signal), { name: segment.key, signal })
     const { lastCommitEnd, end } = await walkFrames(content, segment.offset, pageSize)
     if (isNewest && (lastCommitEnd === end || end <= WAL_HEADER_BYTES)) return undefined
     if (end > segment.offset) isNewest = false
@@ -40,7 +40,7 @@ async function readPageSize(
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
   let head = Buffer.alloc(0)
-  for await (const chunk of decodeFrame(readObject(client, segment.key, signal), { name: segment.key, signal })) {
+  for await (const chunk of decodeFrame(readObject(client, segment, signal), { name: segment.key, signal })) {
     head = Buffer.concat([head, chunk.subarray(0, WAL_HEADER_BYTES)])
     if (head.length >= WAL_HEADER_BYTES) break
   }

@@ -56,7 +56,7 @@ export async function restoreFile(
   const lineage = new Lineage()
   try {
     const { snapshot } = plan
-    const stored = readObject(client, snapshot.key, signal)
+    const stored = readObject(client, snapshot, signal)
     const base = await writeSnapshot(reading.content(snapshot, stored), file)
     lineage.snapshot(snapshot, base.bytes, reading.said)
     reading.objectDone()
@@ -115,7 +115,10 @@ class ObjectReading {
     const onTrailer = (payload: Uint8Array): void => {
       this.said = { trailer: true, provenance: parseProvenance(payload) }
     }
-    return decodeFrame(this.counted(stored), { name: object.key, onTrailer, signal: this.options.signal })
+    // What an object says of its length is known before it is read only of the snapshot. It cannot expand beyond its own word.
+    const contentBytesMax = object.kind === 'snapshot' ? this.plan.snapshotBytes : undefined
+    const { signal } = this.options
+    return decodeFrame(this.counted(stored), { name: object.key, onTrailer, signal, contentBytesMax })
   }
 
   objectDone(): void {

@@ -5,7 +5,6 @@
 // `stop` ends everything that is under way and resolves when nothing is left running. Call it in `finally`.
 
 import type { ReplicaClient } from '../replica/client.js'
-import { damaged } from './index-chain.js'
 import { readObject } from './resuming.js'
 
 export interface PrefetchOptions {
@@ -50,7 +49,7 @@ export class Prefetch<T extends Fetchable> {
   async *[Symbol.asyncIterator](): AsyncGenerator<{ object: T; bytes: AsyncIterable<Uint8Array> }, void, undefined> {
     for (const [place, object] of this.objects.entries()) {
       if (object.size > this.wholeBytesMax) {
-        yield { object, bytes: readObject(this.client, object.key, this.signal) }
+        yield { object, bytes: readObject(this.client, object, this.signal) }
         continue
       }
       const held = this.waiting.get(place)
@@ -96,12 +95,7 @@ export class Prefetch<T extends Fetchable> {
 
   private async fetch(object: T): Promise<readonly Uint8Array[]> {
     const chunks: Uint8Array[] = []
-    let bytes = 0
-    for await (const chunk of readObject(this.client, object.key, this.signal)) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      if (bytes > object.size) throw damaged(object, `it has grown since it was listed with ${object.size} bytes`)
-    }
+    for await (const chunk of readObject(this.client, object, this.signal)) chunks.push(chunk)
     return chunks
   }
 }

@@ -4,6 +4,7 @@
 import { findTrailer, TRAILER_TAIL_BYTES } from '../codec/trailer.js'
 import { type Provenance, parseProvenance } from '../model/provenance.js'
 import type { ReplicaClient } from '../replica/client.js'
+import { damaged } from './index-chain.js'
 
 export class ProvenanceReader {
   private readonly known = new Map<string, Provenance | undefined>()
@@ -18,7 +19,12 @@ export class ProvenanceReader {
     if (this.known.has(object.key)) return this.known.get(object.key)
     const start = Math.max(0, object.size - TRAILER_TAIL_BYTES)
     const chunks: Uint8Array[] = []
-    for await (const chunk of await this.client.get(object.key, { start, signal: this.signal })) chunks.push(chunk)
+    let bytes = start
+    for await (const chunk of await this.client.get(object.key, { start, signal: this.signal })) {
+      bytes += chunk.length
+      if (bytes > object.size) throw damaged(object, `it is longer than the ${object.size} bytes that were listed`)
+      chunks.push(chunk)
+    }
     const payload = findTrailer(Buffer.concat(chunks))
     const provenance = payload && parseProvenance(payload)
     this.known.set(object.key, provenance)

@@ -1,48 +1,12 @@
 // What goes over the wire, and what we make of bad answers, against a scripted HTTP server.
 
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { inspect } from 'node:util'
-import { expect, onTestFinished, test } from 'vitest'
-import { S3ReplicaClient, type S3ReplicaOptions } from '../../../src/replica/s3-client.js'
+import { expect, test } from 'vitest'
 import { bodyOf, collect, gate, pattern } from '../../contract/bodies.js'
 import { freePort } from '../../support/minio-server.js'
-
-interface Request {
-  readonly method: string
-  /** Path and query. */
-  readonly url: string
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-type Answer = (request: Request, response: ServerResponse) => void | Promise<void>
-
-/** A store that answers as told, with the requests that it got. */
-async function scripted(answer: Answer, options: Partial<S3ReplicaOptions> = {}) {
-  const requests: Request[] = []
-  const server = createServer((incoming, response) => {
-    const chunks: Buffer[] = []
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
-    incoming.on('end', () => {
-      const { method = '', url = '', headers } = incoming
-      const request = { method, url, headers, body: Buffer.concat(chunks).toString('latin1') }
-      requests.push(request)
-      void answer(request, response)
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  const endpoint = `http://127.0.0.1:${port}`
-  const keys = { accessKeyId: 'the-id', secretAccessKey: 'the-secret' }
-  const client = new S3ReplicaClient({ bucket: 'bkt', path: '/root/', endpoint, ...keys, env: {}, ...options })
-  onTestFinished(async () => {
-    await client.close()
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  return { client, requests }
-}
+import { type Answer, type Request, scripted } from '../../support/scripted-store.js'
 
 function fail(response: ServerResponse, status: number, code: string): void {
   response.writeHead(status, { 'content-type': 'application/xml' })
