@@ -63,7 +63,8 @@ export class DatabaseCopy {
     }
     this.sink = sink
     const { signal } = this.abort
-    const start = await this.follower.beginCopy(sink, (page, image) => overlay.put(page, image), signal)
+    const fromWal = { begin: () => overlay.clear(), put: (page: number, image: Uint8Array) => overlay.put(page, image) }
+    const start = await this.follower.beginCopy(sink, fromWal, signal)
     const { pageSize } = start.state
     const totalBytes = start.state.pageCount * pageSize
     this.pageSize = pageSize

@@ -9,6 +9,7 @@ import { ChunkPool } from '../source/spool.js'
 import { DigestFile } from './digest-file.js'
 import { Follower } from './follower.js'
 import { Shipper } from './shipper.js'
+import { Turns, Validator } from './validator.js'
 import { WindowTurns } from './window.js'
 
 export interface DaemonReplica {
@@ -16,6 +17,8 @@ export interface DaemonReplica {
   readonly client: ReplicaClient
   readonly syncIntervalMs: number
   readonly snapshotIntervalMs: number
+  /** 0: never. */
+  readonly validationIntervalMs: number
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
@@ -52,6 +55,8 @@ export class Daemon {
     readonly log: Logger
     readonly follower: Follower
     readonly shippers: readonly Shipper[]
+    /** In the order of the shippers. */
+    readonly validators: readonly Validator[]
   }[]
 
   private readonly clock: TimerClock
@@ -61,6 +66,7 @@ export class Daemon {
     this.clock = clock
     const pool = new ChunkPool(PENDING_BYTES_MAX)
     const windowTurns = new WindowTurns()
+    const turns = new Turns()
     this.units = options.databases.map((database) => {
       const { path, spoolDirectory, heal, metaPath } = database
       const log = options.log.child({ db: path })
@@ -71,14 +77,18 @@ export class Daemon {
         const more = { pool, spoolDirectory, clock, randomHex, heal, digestFile, log: shipperLog }
         return new Shipper(follower, { ...replica, ...more })
       })
-      return { path, log, follower, shippers }
+      const validators = database.replicas.map(({ name, client, validationIntervalMs: intervalMs }, i) => {
+        const shipper = shippers[i] as Shipper
+        return new Validator({ follower, shipper, client, intervalMs, turns, clock, log: log.child({ replica: name }) })
+      })
+      return { path, log, follower, shippers, validators }
     })
   }
 
   start(): void {
-    for (const { follower, shippers } of this.units) {
+    for (const { follower, shippers, validators } of this.units) {
       follower.start()
-      for (const shipper of shippers) shipper.start()
+      for (const one of [...shippers, ...validators]) one.start()
     }
   }
 
@@ -90,7 +100,8 @@ export class Daemon {
     const problems: string[] = []
     const endMs = this.clock.monotonic() + deadlineMs
     await Promise.all(
-      this.units.map(async ({ path, log, follower, shippers }) => {
+      this.units.map(async ({ path, log, follower, shippers, validators }) => {
+        await Promise.all(validators.map((validator) => validator.stop()))
         // Without its follower no snapshot can end and no replica can join: whoever is at it gets half of the time for that.
         await Promise.all(shippers.map((shipper) => shipper.settle(deadlineMs / 2)))
         const leftMs = Math.max(0, endMs - this.clock.monotonic())

@@ -102,14 +102,17 @@ export class Follower {
 
   /**
    * Begin a copy of the database: `sink` is let in at the state that is returned and told every change from there on. `overlay` is
-   * given the pages that are newer in the WAL than in the database file at that moment.
+   * given the pages that are newer in the WAL than in the database file at that moment; its `begin` says that what it was given so far
+   * counts for nothing, because the WAL was restarted while it was read.
    */
-  beginCopy(sink: Sink, overlay: (page: number, image: Uint8Array) => void, signal: AbortSignal): Promise<CopyStart> {
+  beginCopy(sink: Sink, overlay: Pick<Sink, 'begin' | 'put'>, signal: AbortSignal): Promise<CopyStart> {
     return this.requests.add(async () => {
       const files = this.files as ObservedFiles
       const tracker = this.attachment?.tracker
       if (tracker) {
-        const all: Sink = { begin: () => {}, put: overlay, commit: () => {}, lost: () => {} }
+        overlay.begin()
+        const put = (page: number, image: Uint8Array) => overlay.put(page, image)
+        const all: Sink = { begin: () => overlay.begin(), put, commit: () => {}, lost: () => {} }
         const joined = await tracker.join(all, 'cycle-start')
         tracker.sinks.delete(all)
         if (joined !== true) throw new Retry(joined)

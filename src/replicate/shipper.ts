@@ -16,6 +16,7 @@ import { planResume } from '../plan/resume-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool } from '../source/spool.js'
+import { Boundaries, type Boundary } from './boundaries.js'
 import { type CopyEnd, DatabaseCopy } from './copy.js'
 import { type DigestFile, misfit } from './digest-file.js'
 import { ReplicaDigests } from './digests.js'
@@ -52,6 +53,8 @@ interface Outgoing {
   readonly healed?: Attributes | undefined
 }
 
+const BOUNDARY_LOOK_MS = 100
+
 export class Shipper implements Sink {
   private readonly writer: ReplicaWriter
   private readonly digests: ReplicaDigests | undefined
@@ -64,6 +67,7 @@ export class Shipper implements Sink {
   private resume: ResumePoint | undefined
   private looked = false
   private readonly failures: Failures
+  private readonly boundaries = new Boundaries()
   private lastShipMs = Number.NEGATIVE_INFINITY
   private lastSnapshotMs = 0
   private changedSinceSnapshot = false
@@ -97,6 +101,35 @@ export class Shipper implements Sink {
   get position(): string {
     const { place } = this.writer
     return place ? positionOf(place) : ''
+  }
+
+  /**
+   * Answers when the replica stands at exactly the state that `stateOf` gives: `freeze` is called at a moment when that is certain.
+   * Rejects with the signal's reason, or when it cannot be brought there.
+   */
+  async boundary<T>(
+    stateOf: () => SourceState | undefined,
+    freeze: () => T,
+    signal: AbortSignal,
+  ): Promise<Boundary<T>> {
+    const answer = this.boundaries.wait(stateOf, freeze, signal)
+    // The other side may need a moment longer than we do, and then nothing else would wake us.
+    let cancel = () => {}
+    const remind = () => {
+      if (!this.boundaries.anybodyWaits) return
+      this.wake?.()
+      cancel = this.options.clock.after(BOUNDARY_LOOK_MS, remind)
+    }
+    remind()
+    return await answer.finally(() => cancel())
+  }
+
+  /** `generation`, if that is still ours, cannot be trusted: begin a new one, whatever is known of what it holds. */
+  beginAnew(generation: string, reason: string): void {
+    if (this.writer.place?.generation !== generation) return
+    this.digests?.forget()
+    this.follower.leave(this)
+    this.lost(reason)
   }
 
   /** Resolves when no snapshot is under way and the replica has joined, or that cannot happen now; at the latest after `limitMs`. */
@@ -181,6 +214,10 @@ export class Shipper implements Sink {
         waitMs = this.failures.failed(error)
       }
       if (this.settled) this.onSettled?.()
+      if (this.inSync && this.writer.place) {
+        this.boundaries.reached(this.pendingState)
+        this.boundaries.acknowledged(this.writer.place)
+      }
       if (this.stopping && (this.inSync || !this.joined)) return
       if (waitMs > 0 && !(this.stopping && !this.failures.failing))
         await this.sleep(this.stopping ? Math.min(waitMs, 500) : waitMs)
@@ -201,6 +238,7 @@ export class Shipper implements Sink {
       if (dueMs > 0 && !this.stopping) return dueMs
       this.outgoing = { changes: this.pending, state: this.pendingState as SourceState }
       this.pending = this.newChangeset()
+      this.boundaries.reached(this.pendingState)
     }
     this.lastShipMs = clock.monotonic()
     await this.ship(this.outgoing)
@@ -264,6 +302,7 @@ export class Shipper implements Sink {
     }
     const { changes, state, comparedPages } = difference
     this.joined = this.lostReason === undefined
+    if (this.pending.size === 0) this.pendingState = state
     const healed = { reason, compared: comparedPages, shipped: changes.size }
     this.outgoing = { changes, state, healed }
   }
@@ -305,6 +344,7 @@ export class Shipper implements Sink {
         if (withinGeneration) this.pending = this.newChangeset()
         for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
         this.joined = this.lostReason === undefined
+        this.pendingState = state
         this.writer.place = target
         if (overlay.size > 0) {
           this.outgoing = { changes: overlay, state }
@@ -348,6 +388,7 @@ export class Shipper implements Sink {
       return
     }
     await this.writer.writeSegment(outgoing.changes, outgoing.state, place, this.abort.signal)
+    this.boundaries.acknowledged(this.writer.place as Place)
     this.changedSinceSnapshot = true
     this.dropOutgoing()
     if (outgoing.healed) this.options.log.info('healed by comparison', { position: this.position, ...outgoing.healed })
@@ -396,6 +437,7 @@ export class Shipper implements Sink {
   private dropOutgoing(): void {
     this.outgoing?.changes.clear()
     this.outgoing = undefined
+    this.boundaries.dropped()
   }
 
   private forget(): void {

@@ -6,11 +6,11 @@
 // the end of an index are gone for good, and read as zeros when the database grows over them again. Where it shrinks and grows within
 // one index they are kept.
 //
-// Memory: twice ARENA_BYTES, whatever the size of the database.
+// Memory: twice ARENA_BYTES, or what the caller allows, whatever the size of the database.
 
-import type { FileHandle } from 'node:fs/promises'
 import { PageMap } from '../model/page-map.js'
 import { type PageSink, PIECE_BYTES_MAX } from './index-chain.js'
+import type { RestoreOutput } from './pipeline.js'
 
 const ARENA_BYTES = 32 * 1024 * 1024
 const FIRST_ARENA_BYTES = 2 * 1024 * 1024
@@ -26,12 +26,13 @@ export class PageWriter implements PageSink {
   private highestPage: number
 
   constructor(
-    private readonly file: FileHandle,
+    private readonly file: RestoreOutput,
     readonly pageSize: number,
     /** Pages that the file has. */
     pageCount: number,
+    arenaBytes = ARENA_BYTES,
   ) {
-    this.slotCount = Math.floor((ARENA_BYTES - PIECE_BYTES_MAX) / pageSize)
+    this.slotCount = Math.floor((arenaBytes - PIECE_BYTES_MAX) / pageSize)
     this.highestPage = pageCount
   }
 
@@ -94,7 +95,7 @@ export class PageWriter implements PageSink {
 }
 
 /** Write all of `bytes`; the system may take less per call. */
-export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+export async function writeAll(file: RestoreOutput, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
   }

@@ -2,7 +2,6 @@
 // its pages written over it. Everything is checked as it passes; the file is worth something only when this resolves. Memory does
 // not depend on the size of the database or of an object.
 
-import type { FileHandle } from 'node:fs/promises'
 import { decodeFrame } from '../codec/frame.js'
 import { type Provenance, parseProvenance } from '../model/provenance.js'
 import type { StoredObject } from '../model/timeline.js'
@@ -34,6 +33,14 @@ export interface PipelineOptions {
   readonly onSnapshot?: (() => void) | undefined
   /** All segments of an index have been applied. */
   readonly onIndex?: ((index: number) => void) | undefined
+  /** Memory for what was fetched ahead, and twice that for pages that wait to be written; plenty by default. */
+  readonly budgetBytes?: number | undefined
+}
+
+/** What a restore fills: a file, or something that looks at the pages as they come. Whole pages but for the snapshot, which is streamed. */
+export interface RestoreOutput {
+  write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>
+  truncate(bytes: number): Promise<void>
 }
 
 export interface RestoredFile {
@@ -43,15 +50,15 @@ export interface RestoredFile {
   readonly provenance: Provenance | undefined
 }
 
-/** Fill `file`, which is empty and open for writing, with the state that `plan` stands for. */
+/** Fill `file`, which is empty, with the state that `plan` stands for. */
 export async function restoreFile(
   client: ReplicaClient,
   plan: RestorePlan,
-  file: FileHandle,
+  file: RestoreOutput,
   options: PipelineOptions,
 ): Promise<RestoredFile> {
-  const { signal, parallelism } = options
-  const segments = new Prefetch(client, plan.segments, { parallelism, signal })
+  const { signal, parallelism, budgetBytes } = options
+  const segments = new Prefetch(client, plan.segments, { parallelism, signal, budgetBytes })
   const reading = new ObjectReading(plan, options)
   const lineage = new Lineage()
   try {
@@ -73,7 +80,7 @@ export async function restoreFile(
   }
 }
 
-async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: FileHandle): Promise<Base> {
+async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOutput): Promise<Base> {
   let bytes = 0
   const head: Uint8Array[] = []
   for await (const chunk of content) {

@@ -1,7 +1,6 @@
 // Applies the segments of a plan to the file that already holds the snapshot: one chain of checks per index, what ends an index,
 // and the size of the database at the end.
 
-import type { FileHandle } from 'node:fs/promises'
 import { LitestreamError } from '../errors.js'
 import { segmentKey } from '../model/layout.js'
 import type { StoredSegment } from '../model/timeline.js'
@@ -10,6 +9,7 @@ import type { WalHeader } from '../sqlite/wal-format.js'
 import { damaged, FrameBuffer, IndexChain } from './index-chain.js'
 import { judgeSalts, type Lineage, type Said } from './lineage.js'
 import { PageWriter } from './page-writer.js'
+import type { RestoreOutput } from './pipeline.js'
 
 /** The snapshot as it was read. */
 export interface Base {
@@ -21,6 +21,7 @@ export interface Base {
 export interface ApplierOptions {
   readonly onDoubt?: ((text: string) => void) | undefined
   readonly onIndex?: ((index: number) => void) | undefined
+  readonly budgetBytes?: number | undefined
 }
 
 export class SegmentApplier {
@@ -37,7 +38,7 @@ export class SegmentApplier {
   constructor(
     private readonly plan: RestorePlan,
     private readonly base: Base,
-    private readonly file: FileHandle,
+    private readonly file: RestoreOutput,
     private readonly lineage: Lineage,
     private readonly limitOffset: number | undefined,
     private readonly options: ApplierOptions,
@@ -107,7 +108,8 @@ export class SegmentApplier {
       throw damaged(segment, `its pages have ${header.pageSize} bytes, those before it ${this.pageSize}`)
     }
     this.pageSize = header.pageSize
-    this.writer ??= new PageWriter(this.file, header.pageSize, Math.ceil(this.base.bytes / header.pageSize))
+    const pageCount = Math.ceil(this.base.bytes / header.pageSize)
+    this.writer ??= new PageWriter(this.file, header.pageSize, pageCount, this.options.budgetBytes)
     return this.writer
   }
 }

@@ -90,10 +90,11 @@ async function openDatabase(
   if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
-      const { name, type, syncIntervalMs, snapshotIntervalMs } = replica
+      const { name, type, syncIntervalMs, snapshotIntervalMs, validationIntervalMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
       const snapshotProgress = progress.of(path, name)
-      return { name, client: await openReplica(replica), syncIntervalMs, snapshotIntervalMs, snapshotProgress }
+      const intervals = { syncIntervalMs, snapshotIntervalMs, validationIntervalMs }
+      return { name, client: await openReplica(replica), ...intervals, snapshotProgress }
     }),
   )
   return { ...database, metaPath, spoolDirectory: metaPath, replicas }
