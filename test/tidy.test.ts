@@ -24,7 +24,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sqlite', 'model', 'plan', 'errors.ts', 'version.ts'],
   ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts'],
   ['replicate', 'restore'],
-  ['config', 'cli'],
+  ['config', 'control', 'http', 'cli'],
 ]
 
 /** Who else may import a package than the one file that owns it, and why. */
@@ -49,7 +49,7 @@ const LONG_FILES: Readonly<Record<string, string>> = {
   'test/interop/patterns.ts': 'a table',
 }
 const LINES_MAX = 300
-const LINES_MAX_LONG = 500
+const LINES_MAX_LONG = 560
 const LINES_MAX_TEST = 400
 
 /** Side effects and the only files that have them. */
@@ -77,6 +77,9 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     files: [
       'src/clock.ts', // for all engines
+      'src/control/client.ts', // patience with a daemon
+      'src/control/server.ts', // a connection that says nothing
+      'src/control/requests.ts', // patience with a replica
       'src/replica/streams.ts',
       'src/restore/resuming.ts',
       'src/cli/exec.ts',

@@ -2,6 +2,7 @@
 // errors that the original has too are its own, to the letter.
 
 import { posix } from 'node:path'
+import { defaultMaxBehindMs } from '../plan/health.js'
 import { parseBucketHost, regionOfEndpoint } from '../replica/s3-endpoint.js'
 import { expandPath, isUrl, type Surroundings } from './paths.js'
 import { parseReplicaUrl, type ReplicaUrl } from './replica-url.js'
@@ -25,6 +26,7 @@ export interface ReplicaFields {
   readonly retentionMs: number
   readonly retentionCheckIntervalMs: number
   readonly validationIntervalMs: number
+  readonly maxBehindMs: number | undefined
 }
 
 export const replicaDefaults: ReplicaFields = {
@@ -44,6 +46,7 @@ export const replicaDefaults: ReplicaFields = {
   retentionMs: 24 * 3_600_000,
   retentionCheckIntervalMs: 3_600_000,
   validationIntervalMs: 0,
+  maxBehindMs: undefined,
 }
 
 /** `field` is the key of the configuration that is to blame. */
@@ -152,6 +155,7 @@ function common(fields: ReplicaFields, type: string) {
     retentionCheckIntervalMs:
       retentionMs > 0 ? Math.min(retentionCheckIntervalMs, retentionMs) : retentionCheckIntervalMs,
     validationIntervalMs,
+    maxBehindMs: fields.maxBehindMs ?? defaultMaxBehindMs(syncIntervalMs),
   }
 }
 

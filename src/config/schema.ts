@@ -1,6 +1,8 @@
 // Every key of the configuration, its kind and default: from the document to Config. Keys beyond Litestream 0.3.13:
-// `max-wal-size`, `allow-checkpoint` and `heal` of a database, and root keys that begin with `x-`, which are ignored so that anchors have a place.
+// `max-wal-size`, `allow-checkpoint` and `heal` of a database, `max-behind` of a replica, `socket.path`, and root keys that begin with
+// `x-`, which are ignored so that anchors have a place.
 
+import { dirname } from 'node:path'
 import type { ConfigDocument, MapReader } from './document.js'
 import { expandPath, isUrl, type Surroundings } from './paths.js'
 import { buildReplica, type ReplicaFields, replicaDefaults } from './replica.js'
@@ -17,7 +19,8 @@ export const databaseDefaults = {
   heal: true,
 } as const
 
-const ROOT_KEYS = ['addr', 'dbs', 'exec', 'access-key-id', 'secret-access-key', 'logging']
+const ROOT_KEYS = ['addr', 'dbs', 'exec', 'access-key-id', 'secret-access-key', 'logging', 'socket']
+const SOCKET_KEYS = ['path']
 const LOGGING_KEYS = ['level', 'type', 'stderr']
 const DATABASE_KEYS = [
   'path',
@@ -41,6 +44,7 @@ const REPLICA_KEYS = [
   'retention',
   'retention-check-interval',
   'validation-interval',
+  'max-behind',
 ]
 const S3_KEYS = [
   'bucket',
@@ -51,6 +55,8 @@ const S3_KEYS = [
   'force-path-style',
   'skip-verify',
 ]
+/** Of sun_path, without the zero at its end. */
+export const SOCKET_PATH_BYTES_MAX = 107
 /** Known to the original, of replica types that are refused by name. */
 const REFUSED_TYPE_KEYS = ['account-name', 'account-key', 'host', 'user', 'password', 'key-path']
 
@@ -78,7 +84,24 @@ export function readConfig(document: ConfigDocument, around: Surroundings): Conf
     }
     databases.push(database)
   }
-  return { file: document.file, addr, exec: root.text('exec'), logging: readLogging(root.map('logging')), databases }
+  const logging = readLogging(root.map('logging'))
+  const socketPath = readSocket(root.map('socket'), databases, around)
+  return { file: document.file, addr, exec: root.text('exec'), logging, socketPath, databases }
+}
+
+function readSocket(reader: MapReader, databases: readonly DatabaseConfig[], around: Surroundings): string | undefined {
+  reader.refuseOthers(SOCKET_KEYS)
+  const text = reader.text('path')
+  if (text === '') return undefined
+  const path = expandPath(text, around)
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    reader.report('path', `a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`)
+  }
+  const beside = databases.find((database) => dirname(database.path) === dirname(path))
+  if (beside) {
+    reader.report('path', `the socket must not lie beside a database (${beside.path}); nothing is written there`)
+  }
+  return path
 }
 
 function readLogging(reader: MapReader): LoggingConfig {
@@ -154,6 +177,9 @@ function readReplica(reader: MapReader, credentials: Credentials, around: Surrou
     )
   }
   const fields = readFields(reader, credentials)
+  if (fields.maxBehindMs !== undefined && fields.maxBehindMs <= 0) {
+    reader.report('max-behind', 'max-behind must be longer than 0')
+  }
   for (const key of ['sync-interval', 'retention-check-interval'] as const) {
     const value = key === 'sync-interval' ? fields.syncIntervalMs : fields.retentionCheckIntervalMs
     const unused = key === 'retention-check-interval' && fields.retentionMs === 0
@@ -191,5 +217,6 @@ function readFields(reader: MapReader, credentials: Credentials): ReplicaFields 
     retentionMs: duration('retention', replicaDefaults.retentionMs),
     retentionCheckIntervalMs: duration('retention-check-interval', replicaDefaults.retentionCheckIntervalMs),
     validationIntervalMs: duration('validation-interval', replicaDefaults.validationIntervalMs),
+    maxBehindMs: reader.has('max-behind') ? duration('max-behind', 0) : undefined,
   }
 }

@@ -7,6 +7,8 @@ export interface Config {
   readonly addr: string
   readonly exec: string
   readonly logging: LoggingConfig
+  /** `socket.path` (ours), absolute; absent: a place derived from the configuration's path. */
+  readonly socketPath?: string | undefined
   readonly databases: readonly DatabaseConfig[]
 }
 
@@ -40,6 +42,8 @@ interface ReplicaConfigBase {
   readonly retentionMs: number
   readonly retentionCheckIntervalMs: number
   readonly validationIntervalMs: number
+  /** `max-behind` (ours): a replica that lacks a change for longer is unhealthy. */
+  readonly maxBehindMs: number
 }
 
 export interface FileReplicaConfig extends ReplicaConfigBase {

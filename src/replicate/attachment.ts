@@ -5,15 +5,18 @@
 import type { TimerClock } from '../clock.js'
 import { LitestreamError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import { planHold, windowFrames } from '../plan/let-go-plan.js'
+import type { WalCursor } from '../model/provenance.js'
+import { type PinPlace, planHold, windowFrames } from '../plan/let-go-plan.js'
 import { WalRate } from '../plan/wal-rate.js'
 import type { ObservedFiles } from '../source/files.js'
 import { LiveDatabase } from '../source/live-database.js'
 import type { Source } from '../source/source.js'
 import type { ChunkPool } from '../source/spool.js'
+import { type WalReader, walReaders } from '../source/wal-readers.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
-import { sameCycle } from '../sqlite/wal-index.js'
+import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
 import { CheckpointMinder } from './checkpoint-minder.js'
+import type { SourceStats } from './source-stats.js'
 import { WalTracker } from './wal-tracker.js'
 import { CheckpointWindow, type WindowTurns } from './window.js'
 
@@ -63,9 +66,10 @@ export class Attachment {
     private readonly live: LiveDatabase,
     readonly tracker: WalTracker,
     private readonly options: AttachmentOptions,
+    private readonly stats: SourceStats,
   ) {
-    this.window = new CheckpointWindow(options.clock, options.windowTurns)
-    this.minder = new CheckpointMinder(options)
+    this.window = new CheckpointWindow(options.clock, options.windowTurns, stats)
+    this.minder = new CheckpointMinder(options, stats)
     this.lastGrowthMs = options.clock.monotonic()
   }
 
@@ -74,6 +78,7 @@ export class Attachment {
     files: ObservedFiles,
     pageSize: number,
     options: AttachmentOptions,
+    stats: SourceStats,
   ): Promise<Attachment | NotAttached> {
     if (!files.openLive()) return { reason: 'the WAL was there a moment ago', nobody: true }
     const live = new LiveDatabase(files, options.source)
@@ -92,7 +97,7 @@ export class Attachment {
           attached: () => live.attached(),
           protected: () => live.pin === 'read-mark',
         })
-        if (await tracker.anchor()) return new Attachment(live, tracker, options)
+        if (await tracker.anchor()) return new Attachment(live, tracker, options, stats)
         refusal = { reason: CONTRADICTION, nobody: false }
       }
     } catch (error) {
@@ -160,21 +165,49 @@ export class Attachment {
   private async look(): Promise<void> {
     const { tracker } = this
     const { clock, log } = this.options
+    const before = tracker.cursor
     const look = await tracker.look()
     if (look.outcome === 'moved') {
       this.lastGrowthMs = clock.monotonic()
       this.settled = false
+      this.count(before, tracker.cursor)
     } else if (look.outcome === 'lost') {
+      this.stats.lose(look.reason)
       log.warn('lost sight of the WAL', { reason: look.reason })
     } else if (look.outcome === 'wait') {
       const nowMs = clock.monotonic()
       this.contradictionSinceMs ??= nowMs
       if (nowMs - this.contradictionSinceMs < CONTRADICTION_MS) return
+      this.stats.lose(CONTRADICTION)
       log.warn('lost sight of the WAL', { reason: CONTRADICTION })
       tracker.lose(CONTRADICTION)
     }
     this.contradictionSinceMs = undefined
     if (!tracker.cursor && !(await tracker.anchor())) throw new LitestreamError('SOURCE', CONTRADICTION)
+  }
+
+  /** What SQLite's wal-index says now, whether or not anybody has read up to there; undefined while it is torn. */
+  get walIndex(): WalIndexHeader | undefined {
+    return this.live.files.walIndex()
+  }
+
+  /** Who reads the WAL now, this process included. */
+  get readers(): WalReader[] {
+    const { files } = this.live
+    return walReaders(files.shmInode, files.readMarks?.() ?? [])
+  }
+
+  get pin(): PinPlace {
+    return this.live.pin
+  }
+
+  private count(before: WalCursor | undefined, after: WalCursor | undefined): void {
+    if (!before || !after) return
+    const same = sameCycle(before, after)
+    if (!same) this.stats.crossed++
+    // Frames of the old cycle that were read while crossing are not in this sum; they are few.
+    const frames = same ? after.frames - before.frames : after.frames
+    this.stats.walBytes += frames * (FRAME_HEADER_BYTES + this.tracker.pageSize)
   }
 
   close(): void {

@@ -4,10 +4,13 @@ import type { TimerClock } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { ReplicaClient } from '../replica/client.js'
+import { CountingClient } from '../replica/with-counts.js'
 import type { Source } from '../source/source.js'
 import { ChunkPool } from '../source/spool.js'
 import { DigestFile } from './digest-file.js'
 import { Follower } from './follower.js'
+import { Probe } from './probe.js'
+import { type DaemonReport, type ReplicaUnit, reportDaemon } from './report.js'
 import { Shipper } from './shipper.js'
 import { Turns, Validator } from './validator.js'
 import { WindowTurns } from './window.js'
@@ -19,6 +22,8 @@ export interface DaemonReplica {
   readonly snapshotIntervalMs: number
   /** 0: never. */
   readonly validationIntervalMs: number
+  /** A replica that lacks a change for longer is unhealthy. */
+  readonly maxBehindMs: number
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
@@ -57,13 +62,16 @@ export class Daemon {
     readonly shippers: readonly Shipper[]
     /** In the order of the shippers. */
     readonly validators: readonly Validator[]
+    readonly replicas: readonly (ReplicaUnit & { readonly probe: Probe })[]
   }[]
 
   private readonly clock: TimerClock
+  private startedAtMs: number
 
   constructor(options: DaemonOptions) {
     const { source, clock, randomHex } = options
     this.clock = clock
+    this.startedAtMs = clock.now()
     const pool = new ChunkPool(PENDING_BYTES_MAX)
     const windowTurns = new WindowTurns()
     const turns = new Turns()
@@ -71,25 +79,45 @@ export class Daemon {
       const { path, spoolDirectory, heal, metaPath } = database
       const log = options.log.child({ db: path })
       const follower = new Follower({ ...database, source, pool, windowTurns, clock, log })
-      const shippers = database.replicas.map((replica) => {
-        const shipperLog = log.child({ replica: replica.name })
-        const digestFile = metaPath === undefined ? undefined : new DigestFile(metaPath, path, replica.name)
-        const more = { pool, spoolDirectory, clock, randomHex, heal, digestFile, log: shipperLog }
-        return new Shipper(follower, { ...replica, ...more })
+      const replicas = database.replicas.map((replica) => {
+        const { name, maxBehindMs, validationIntervalMs: intervalMs } = replica
+        const client = new CountingClient(replica.client)
+        const shipperLog = log.child({ replica: name })
+        const digestFile = metaPath === undefined ? undefined : new DigestFile(metaPath, path, name)
+        const more = { client, pool, spoolDirectory, clock, randomHex, heal, digestFile, log: shipperLog }
+        const shipper = new Shipper(follower, { ...replica, ...more })
+        const probe = new Probe({
+          client,
+          record: shipper.record,
+          clock,
+          onAnswer: () => shipper.tryNow(),
+          onGone: (generation, reason) => shipper.beginAnew(generation, reason),
+        })
+        const validator = new Validator({ follower, shipper, client, intervalMs, turns, clock, log: shipperLog })
+        return { name, client, counts: client.counts, maxBehindMs, shipper, probe, validator }
       })
-      const validators = database.replicas.map(({ name, client, validationIntervalMs: intervalMs }, i) => {
-        const shipper = shippers[i] as Shipper
-        return new Validator({ follower, shipper, client, intervalMs, turns, clock, log: log.child({ replica: name }) })
-      })
-      return { path, log, follower, shippers, validators }
+      const shippers = replicas.map(({ shipper }) => shipper)
+      const validators = replicas.map(({ validator }) => validator)
+      return { path, log, follower, replicas, shippers, validators }
     })
   }
 
   start(): void {
+    this.startedAtMs = this.clock.now()
     for (const { follower, shippers, validators } of this.units) {
       follower.start()
       for (const one of [...shippers, ...validators]) one.start()
     }
+  }
+
+  /** How everything stands at this moment. */
+  report(): DaemonReport {
+    return reportDaemon(this.units, this.clock, this.startedAtMs)
+  }
+
+  /** Have each replica asked whether it is still there, at most once in 30 s. Resolves when all answers are there. */
+  async probe(): Promise<void> {
+    await Promise.all(this.units.flatMap(({ replicas }) => replicas.map(({ probe }) => probe.ask())))
   }
 
   /**
@@ -100,8 +128,8 @@ export class Daemon {
     const problems: string[] = []
     const endMs = this.clock.monotonic() + deadlineMs
     await Promise.all(
-      this.units.map(async ({ path, log, follower, shippers, validators }) => {
-        await Promise.all(validators.map((validator) => validator.stop()))
+      this.units.map(async ({ path, log, follower, shippers, validators, replicas }) => {
+        await Promise.all([...validators, ...replicas.map(({ probe }) => probe)].map((one) => one.stop()))
         // Without its follower no snapshot can end and no replica can join: whoever is at it gets half of the time for that.
         await Promise.all(shippers.map((shipper) => shipper.settle(deadlineMs / 2)))
         const leftMs = Math.max(0, endMs - this.clock.monotonic())

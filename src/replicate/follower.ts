@@ -11,17 +11,31 @@
 
 import { isLitestreamError, messageOf } from '../errors.js'
 import type { FileStamp } from '../model/provenance.js'
+import type { DatabaseFacts } from '../plan/health.js'
+import type { PinPlace } from '../plan/let-go-plan.js'
 import type { ObservedFiles } from '../source/files.js'
 import { Wakeup } from '../source/wakeup.js'
+import type { WalReader } from '../source/wal-readers.js'
+import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
+import { sameCycle } from '../sqlite/wal-index.js'
 import { Attachment, type AttachmentOptions, BUSY_MS } from './attachment.js'
 import { Refusals } from './refusals.js'
 import { Requests, Retry } from './requests.js'
 import type { Sink, SourceState } from './sink.js'
+import { SourceStats } from './source-stats.js'
 
 export type FollowerStatus = 'missing' | 'waiting' | 'quiescent' | 'attached'
 
 export interface FollowerOptions extends AttachmentOptions {
   readonly path: string
+}
+
+export interface FollowerFacts extends DatabaseFacts {
+  readonly unreadBytes: number
+  /** Monotonic; undefined when everything was read. */
+  readonly unreadSinceMs: number | undefined
+  readonly wal: { readonly frames: number; readonly backfilled: number } | undefined
+  readonly pin: PinPlace
 }
 
 export interface CopyStart {
@@ -43,6 +57,7 @@ export class Follower {
   reason = 'starting'
   /** The database could be observed at least once. */
   hasSource = false
+  readonly stats = new SourceStats()
 
   private files: ObservedFiles | undefined
   private attachment: Attachment | undefined
@@ -54,8 +69,13 @@ export class Follower {
   private readonly refusals = new Refusals()
   private running: Promise<void> | undefined
   private stopping = false
+  /** Monotonic: of the status, of the loop's last round, and of the last one that left nothing unread. */
+  private statusSinceMs: number
+  private lookedAtMs: number
+  private currentAtMs: number
 
   constructor(private readonly options: FollowerOptions) {
+    this.statusSinceMs = this.lookedAtMs = this.currentAtMs = options.clock.monotonic()
     this.wakeup = new Wakeup(options.path, options.clock, options.source.watch)
     this.requests = new Requests(() => this.wakeup.hint())
   }
@@ -132,6 +152,39 @@ export class Follower {
     }, signal)
   }
 
+  /** How it stands at this moment, asked of the wal-index itself and not only of the loop. */
+  facts(): FollowerFacts {
+    const { status, reason, hasSource, attachment, pageSize } = this
+    const nowMs = this.options.clock.monotonic()
+    const unreadFrames = this.unreadFrames()
+    const header = attachment?.walIndex
+    return {
+      status,
+      reason,
+      hasSource,
+      statusAgeMs: nowMs - this.statusSinceMs,
+      lookAgeMs: nowMs - this.lookedAtMs,
+      monitorIntervalMs: this.options.monitorIntervalMs,
+      unreadBytes: unreadFrames * (FRAME_HEADER_BYTES + pageSize),
+      unreadSinceMs: unreadFrames === 0 ? undefined : this.currentAtMs,
+      wal: header && { frames: header.mxFrame, backfilled: header.backfilled },
+      pin: attachment?.pin ?? 'none',
+    }
+  }
+
+  /** Who reads the WAL at this moment; nobody while it is not attached. */
+  walReaders(): WalReader[] {
+    return this.attachment?.readers ?? []
+  }
+
+  /** Committed frames that were not read; after a restart of the WAL all that are in it. */
+  private unreadFrames(): number {
+    const cursor = this.attachment?.tracker.cursor
+    const header = this.attachment?.walIndex
+    if (!header) return 0
+    return cursor && sameCycle(header, cursor) ? Math.max(0, header.mxFrame - cursor.frames) : header.mxFrame
+  }
+
   private sinks(): Set<Sink> {
     return this.attachment?.tracker.sinks ?? this.quiescentSinks
   }
@@ -140,13 +193,20 @@ export class Follower {
     while (!this.stopping) {
       let waitMs = this.options.monitorIntervalMs
       this.refusals.justNow = false
+      const { stats } = this
+      const startMs = this.options.clock.monotonic()
       try {
         waitMs = await this.tick()
         await this.serveRequests()
       } catch (error) {
+        stats.lookErrors++
         await this.detach('waiting', messageOf(error))
         if (!isLitestreamError(error)) this.options.log.error('unexpected error, starting over', { error })
       }
+      this.lookedAtMs = this.options.clock.monotonic()
+      if (this.unreadFrames() === 0) this.currentAtMs = this.lookedAtMs
+      stats.looks++
+      stats.lookMs += this.lookedAtMs - startMs
       if (this.stopping) break
       if (this.requests.size > 0) waitMs = Math.min(waitMs, AGAIN_MS)
       // While commits keep coming, hints would only make the looks more frequent than they are worth.
@@ -241,7 +301,7 @@ export class Follower {
 
   /** From quiescent, the sinks come along when the file was not written to: then the WAL's first cycle holds all that came since. */
   private async attach(files: ObservedFiles) {
-    const attachment = await Attachment.open(files, this.pageSize, this.options)
+    const attachment = await Attachment.open(files, this.pageSize, this.options, this.stats)
     if (!(attachment instanceof Attachment)) return attachment
     this.refusals.reset()
     const { stamp } = this
@@ -273,6 +333,7 @@ export class Follower {
     if (status === this.status && reason === this.reason) return
     const { log } = this.options
     const before = this.status
+    if (status !== before) this.statusSinceMs = this.options.clock.monotonic()
     this.status = status
     this.reason = reason
     if (status === 'attached' || status === 'quiescent') {
@@ -295,7 +356,9 @@ export class Follower {
     attachment?.close()
     await files?.close()
     this.become(status, reason)
-    if (reason !== STOPPED) for (const sink of sinks) sink.lost(reason)
+    if (reason === STOPPED) return
+    if (sinks.length > 0) this.stats.lose(reason)
+    for (const sink of sinks) sink.lost(reason)
   }
 
   private quiescentState(): SourceState {

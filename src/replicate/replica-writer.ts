@@ -14,6 +14,7 @@ import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
 import type { ReplicaDigests } from './digests.js'
+import type { ReplicaRecord } from './replica-record.js'
 import type { ResumePoint } from './resume-point.js'
 import { encodeSegment, type IndexEnd, openIndex } from './segment.js'
 import type { SourceState } from './sink.js'
@@ -34,6 +35,7 @@ export interface ReplicaWriterOptions {
   readonly log: Logger
   /** Told what was acknowledged; absent when nobody wants to heal by comparison. */
   readonly digests?: ReplicaDigests | undefined
+  readonly record: ReplicaRecord
 }
 
 /** Compressed at the same time: enough to keep up, and the application's processors stay its own. */
@@ -97,6 +99,7 @@ export class ReplicaWriter {
     })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
+    this.options.record.uploaded(segment.bytes)
     this.place = { generation, end: segment.end(), previous: undefined }
     staged?.acknowledged({ generation, key, source: state.source }, state.pageCount)
   }
@@ -126,6 +129,7 @@ export class ReplicaWriter {
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key
     this.options.digests?.snapshotAcknowledged({ generation, key: newest, source: state.source }, state.pageCount)
+    this.options.record.snapshotStored({ key, size: stored.size, atMs: clock.now() })
     return stored
   }
 

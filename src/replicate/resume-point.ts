@@ -13,6 +13,7 @@ export interface ResumePoint {
   /** Uncompressed end of the index before it, where that has segments. */
   readonly previous: { readonly index: number; readonly offset: number } | undefined
   readonly provenance: Provenance
+  readonly snapshot: ObjectInfo
   /** When the newest snapshot was stored. */
   readonly snapshotAtMs: number
 }
@@ -47,6 +48,7 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
     nextIndex,
     previous: follows ? previous : undefined,
     provenance,
+    snapshot,
     snapshotAtMs: snapshot.modifiedAtMs,
   }
 }

@@ -23,6 +23,7 @@ import { ReplicaDigests } from './digests.js'
 import { Failures } from './failures.js'
 import type { Follower } from './follower.js'
 import { compareWithSource, type Difference } from './heal.js'
+import { ReplicaRecord } from './replica-record.js'
 import { type Place, positionOf, ReplicaWriter } from './replica-writer.js'
 import { findResumePoint, type ResumePoint } from './resume-point.js'
 import type { Sink, SourceState } from './sink.js'
@@ -56,6 +57,7 @@ interface Outgoing {
 const BOUNDARY_LOOK_MS = 100
 
 export class Shipper implements Sink {
+  readonly record: ReplicaRecord
   private readonly writer: ReplicaWriter
   private readonly digests: ReplicaDigests | undefined
   private pending: Changeset
@@ -72,6 +74,7 @@ export class Shipper implements Sink {
   private lastSnapshotMs = 0
   private changedSinceSnapshot = false
   private wake: (() => void) | undefined
+  private endPause: (() => void) | undefined
   private readonly abort = new AbortController()
   /** Of the snapshot under way. */
   private copyAbort: AbortController | undefined
@@ -85,7 +88,9 @@ export class Shipper implements Sink {
   ) {
     this.pending = this.newChangeset()
     this.digests = options.heal ? new ReplicaDigests() : undefined
-    this.writer = new ReplicaWriter({ ...options, digests: this.digests })
+    this.record = new ReplicaRecord(options.clock)
+    this.record.apart()
+    this.writer = new ReplicaWriter({ ...options, record: this.record, digests: this.digests })
     this.failures = new Failures(options.clock, options.randomHex, options.log)
   }
 
@@ -96,6 +101,16 @@ export class Shipper implements Sink {
   /** Everything that was read is in the replica. */
   get inSync(): boolean {
     return this.joined && this.pending.size === 0 && !this.outgoing && !this.inBatch
+  }
+
+  /** Bytes of changed pages that were read and are not acknowledged. */
+  get behindBytes(): number {
+    return this.pending.bytes + (this.outgoing?.changes.bytes ?? 0)
+  }
+
+  /** The replica answers: there is no reason to pause any longer before the next try. */
+  tryNow(): void {
+    if (this.failures.failing) this.endPause?.()
   }
 
   get position(): string {
@@ -127,6 +142,7 @@ export class Shipper implements Sink {
   /** `generation`, if that is still ours, cannot be trusted: begin a new one, whatever is known of what it holds. */
   beginAnew(generation: string, reason: string): void {
     if (this.writer.place?.generation !== generation) return
+    this.record.gone()
     this.digests?.forget()
     this.follower.leave(this)
     this.lost(reason)
@@ -188,7 +204,9 @@ export class Shipper implements Sink {
   commit(state: SourceState): void {
     this.inBatch = false
     this.pendingState = state
-    if (this.pending.size > 0) this.wake?.()
+    if (this.pending.size === 0) return
+    this.record.changed()
+    this.wake?.()
   }
 
   lost(reason: string): void {
@@ -196,6 +214,7 @@ export class Shipper implements Sink {
     this.inBatch = false
     this.lostReason = reason
     this.pending.clear()
+    this.record.apart()
     this.wake?.()
   }
 
@@ -206,11 +225,13 @@ export class Shipper implements Sink {
       try {
         waitMs = await this.step()
         this.failures.worked(this.inSync)
+        this.record.worked()
       } catch (error) {
         if (signal.aborted) {
           this.failures.last ??= error
           return
         }
+        this.record.failed(error)
         waitMs = this.failures.failed(error)
       }
       if (this.settled) this.onSettled?.()
@@ -239,6 +260,7 @@ export class Shipper implements Sink {
       this.outgoing = { changes: this.pending, state: this.pendingState as SourceState }
       this.pending = this.newChangeset()
       this.boundaries.reached(this.pendingState)
+      this.record.departed()
     }
     this.lastShipMs = clock.monotonic()
     await this.ship(this.outgoing)
@@ -270,9 +292,12 @@ export class Shipper implements Sink {
       this.lastSnapshotMs = resume.snapshotAtMs
       this.changedSinceSnapshot = true
       this.writer.continueFrom(resume)
+      const { key, size } = resume.snapshot
+      this.record.lastSnapshot = { key, size, atMs: resume.snapshotAtMs }
     }
     if (plan.how === 'continue') {
       this.joined = this.lostReason === undefined
+      if (this.joined) this.record.reached()
       this.options.log.info('continuing generation', { position: this.position })
       return
     }
@@ -323,6 +348,8 @@ export class Shipper implements Sink {
       throw error
     }
     this.resume = undefined
+    this.record.generations++
+    if (this.joined) this.record.reached()
   }
 
   /** Upload a snapshot for `target`, an index with nothing in it. From its state on this shipper is told every change. */
@@ -342,6 +369,7 @@ export class Shipper implements Sink {
         // has nothing before the copy. Should the upload fail, it stays the next thing to ship, and is a segment like any other.
         const overlay = withinGeneration ? this.pending : changes
         if (withinGeneration) this.pending = this.newChangeset()
+        if (withinGeneration) this.record.departed()
         for (const unused of [this.pending, changes]) if (unused !== overlay) unused.clear()
         this.joined = this.lostReason === undefined
         this.pendingState = state
@@ -350,10 +378,15 @@ export class Shipper implements Sink {
           this.outgoing = { changes: overlay, state }
           await this.writer.writeSegment(overlay, state, target, this.abort.signal)
           this.dropOutgoing()
+          this.record.arrived()
         }
         stands = { state, bytes: copy.bytes, overlayBytes: this.writer.place?.end.offset ?? 0 }
       }
-      const copied = copy.pages(this, finish, snapshotProgress ?? (() => {}))
+      this.record.snapshotShare = 0
+      const copied = copy.pages(this, finish, (done, total) => {
+        this.record.snapshotShare = done / total
+        snapshotProgress?.(done, total)
+      })
       const digested = withinGeneration ? undefined : this.digests?.ofSnapshot(copied, () => copy.pageSize)
       const about = () => stands as NonNullable<typeof stands>
       await this.writer.writeSnapshot(target, digested ?? copied, about, signal)
@@ -376,6 +409,7 @@ export class Shipper implements Sink {
     } finally {
       this.abort.signal.removeEventListener('abort', abort)
       this.copyAbort = undefined
+      this.record.snapshotShare = undefined
       copy.close()
     }
   }
@@ -391,7 +425,11 @@ export class Shipper implements Sink {
     this.boundaries.acknowledged(this.writer.place as Place)
     this.changedSinceSnapshot = true
     this.dropOutgoing()
-    if (outgoing.healed) this.options.log.info('healed by comparison', { position: this.position, ...outgoing.healed })
+    this.record.arrived()
+    if (!outgoing.healed) return
+    this.record.healed++
+    if (this.joined) this.record.reached()
+    this.options.log.info('healed by comparison', { position: this.position, ...outgoing.healed })
   }
 
   private async snapshotNextIndex(): Promise<void> {
@@ -454,6 +492,7 @@ export class Shipper implements Sink {
     let cancel = () => {}
     await new Promise<void>((resolve) => {
       end = () => resolve()
+      this.endPause = end
       if (!forever) cancel = this.options.clock.after(ms, resolve)
       // New changes do not shorten the pause after a failure or before the next sync; stopping and lost continuity do.
       this.wake = () => {
@@ -464,5 +503,6 @@ export class Shipper implements Sink {
     cancel()
     signal.removeEventListener('abort', end)
     this.wake = undefined
+    this.endPause = undefined
   }
 }

@@ -63,6 +63,9 @@ export class Turns {
 }
 
 export class Validator {
+  /** Those that came to an end, and when one was last found right. */
+  readonly counts = { ok: 0, failed: 0, inconclusive: 0 }
+  lastOkAtMs: number | undefined
   private result: Validation | undefined
   /** Where the replica stood when it was last found right. */
   private validated = ''
@@ -117,6 +120,8 @@ export class Validator {
     const startMs = clock.monotonic()
     const ended = (outcome: Validation['outcome'], reason: string, position = '', pageCount = 0): Validation => {
       const elapsedMs = clock.monotonic() - startMs
+      this.counts[outcome]++
+      if (outcome === 'ok') this.lastOkAtMs = clock.now()
       this.result = { outcome, reason, position, pageCount, atMs: clock.now(), elapsedMs }
       const attributes = { position: position || undefined, elapsed: new LogDuration(elapsedMs) }
       if (outcome === 'ok') log.info('validated', { ...attributes, pages: pageCount })

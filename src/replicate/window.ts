@@ -6,6 +6,7 @@ import type { TimerClock } from '../clock.js'
 import { nextWindowMs, WINDOW_CHECKPOINT_MS_MAX, WINDOW_MS_MIN } from '../plan/let-go-plan.js'
 import type { LiveDatabase } from '../source/live-database.js'
 import { sameCycle } from '../sqlite/wal-index.js'
+import type { SourceStats } from './source-stats.js'
 import type { WalTracker } from './wal-tracker.js'
 
 /** At the beginning other work has to wait: under fast writing the moment lasts microseconds. */
@@ -37,6 +38,7 @@ export class CheckpointWindow {
   constructor(
     private readonly clock: TimerClock,
     private readonly turns: WindowTurns,
+    private readonly stats: SourceStats,
   ) {}
 
   restMs(): number {
@@ -53,6 +55,8 @@ export class CheckpointWindow {
       live.releasePin()
       const succeeded = await this.watch(live, cursor, startMs)
       live.takePin()
+      this.stats.windows++
+      if (succeeded) this.stats.windowsThatHelped++
       const tookMs = this.clock.monotonic() - startMs
       this.windowMs = nextWindowMs(this.windowMs, succeeded)
       this.notBeforeMs = this.clock.monotonic() + (succeeded ? 0 : Math.max(REST_MS_MIN, tookMs * REST_FACTOR))

@@ -19,7 +19,7 @@ import { dirname } from 'node:path'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { FileStamp } from '../model/provenance.js'
 import { DATABASE_HEADER_BYTES, type DatabaseHeader, parseDatabaseHeader } from '../sqlite/database-header.js'
-import { parseWalIndex, WAL_INDEX_BYTES, type WalIndexHeader } from '../sqlite/wal-index.js'
+import { parseReadMarks, parseWalIndex, WAL_INDEX_BYTES, type WalIndexHeader } from '../sqlite/wal-index.js'
 import { mountOf } from './mounts.js'
 
 const identity = (stat: BigIntStats): string => `${stat.dev}:${stat.ino}`
@@ -40,8 +40,9 @@ const hasBytes = (stat: BigIntStats | undefined): boolean => stat !== undefined 
 
 export type Refusal = { readonly missing: boolean; readonly reason: string }
 
-/** What the engines know of the files. */
-export type ObservedFiles = Pick<DatabaseFiles, keyof DatabaseFiles>
+/** What the engines know of the files. Read marks are only for people: a stand-in may do without. */
+export type ObservedFiles = Pick<DatabaseFiles, Exclude<keyof DatabaseFiles, 'readMarks'>> &
+  Partial<Pick<DatabaseFiles, 'readMarks'>>
 
 export class DatabaseFiles {
   private walFd: number | undefined
@@ -199,6 +200,11 @@ export class DatabaseFiles {
       if (header) return header
     }
     return undefined
+  }
+
+  readMarks(): number[] {
+    readSync(this.shmFd as number, this.indexBytes, 0, WAL_INDEX_BYTES, 0)
+    return parseReadMarks(this.indexBytes)
   }
 
   /** Bytes of the WAL from `position`; fewer at its end. */

@@ -61,6 +61,17 @@ export function parseWalIndex(bytes: Buffer): WalIndexHeader | undefined {
   }
 }
 
+const READ_MARKS_AT = 100
+const UNUSED_MARK = 0xffffffff
+
+/** Read marks 0-4: the last frame that readers on each of them see. 0 for one that nobody has used. */
+export function parseReadMarks(bytes: Buffer): number[] {
+  return [0, 1, 2, 3, 4].map((mark) => {
+    const frame = bytes.readUInt32LE(READ_MARKS_AT + 4 * mark)
+    return frame === UNUSED_MARK ? 0 : frame
+  })
+}
+
 export function sameCycle(a: { salt1: number; salt2: number }, b: { salt1: number; salt2: number }): boolean {
   return a.salt1 === b.salt1 && a.salt2 === b.salt2
 }

@@ -1,4 +1,4 @@
-// The three places that the contract suite runs against. Each case gets a client on an empty place of its own.
+// The places that the contract suite runs against, and one of them with requests counted. Each case gets a client on an empty place of its own.
 
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3'
 import { onTestFinished } from 'vitest'
@@ -6,6 +6,7 @@ import type { ReplicaClient } from '../../src/replica/client.js'
 import { FileClient } from '../../src/replica/file-client.js'
 import { MemoryClient } from '../../src/replica/memory-client.js'
 import { S3ReplicaClient } from '../../src/replica/s3-client.js'
+import { CountingClient } from '../../src/replica/with-counts.js'
 import { minioServer } from '../support/minio.js'
 import { tempDirectory } from '../support/temp.js'
 
@@ -24,9 +25,15 @@ export interface PlaceOptions {
 
 export type MakePlace = (options?: PlaceOptions) => Promise<Place>
 
-export const places: Readonly<Record<'memory' | 'file' | 's3', MakePlace>> = {
+export const places: Readonly<Record<'memory' | 'counted' | 'file' | 's3', MakePlace>> = {
   async memory() {
     const client = new MemoryClient()
+    return { client, other: client, unfinished: async () => [] }
+  },
+
+  async counted() {
+    const inner = new MemoryClient()
+    const client = new CountingClient(inner)
     return { client, other: client, unfinished: async () => [] }
   },
 

@@ -1,14 +1,19 @@
-// `litestream databases`: the databases of the configuration and the names of their replicas. Touches neither.
+// `litestream databases`: the databases of the configuration and the names of their replicas, and an honest health check: exit status
+// 0 only when every database can be read and, where a daemon serves this configuration, each replica is up to date. The table is the
+// original's in any case; each fault is one line on stderr. Loads neither SQLite nor the SDK: it runs every few seconds.
 
 import { loadConfig } from '../../config/load.js'
 import { commonFlags, parseCommandLine, usage } from '../args.js'
+import { findFaults } from '../health-check.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.js'
-import { formatTable } from '../output.js'
+import { formatTable, printError } from '../output.js'
 import { formatUsage } from '../usage.js'
 
 const USAGE = {
   forms: ['databases [flags]'],
-  about: 'databases lists the databases of the configuration file with the names of their replicas.',
+  about: `databases lists the databases of the configuration file with the names of their replicas, and checks their health:
+the exit status is 0 when every database can be read and the daemon that serves this configuration, if one does, says
+that each replica is up to date; otherwise it is 1, and each fault is a line on stderr.`,
   flags: [],
 }
 
@@ -20,5 +25,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   const config = await loadConfig({ path, env: io.env, cwd: io.cwd, expandEnv: !noExpandEnv })
   const rows = config.databases.map((database) => [database.path, database.replicas.map(({ name }) => name).join(',')])
   io.stdout.write(formatTable(['path', 'replicas'], rows))
-  return EXIT_OK
+  const faults = await findFaults(config)
+  for (const { message, ...attributes } of faults) printError(io, message, attributes)
+  return faults.length === 0 ? EXIT_OK : EXIT_FAILURE
 }

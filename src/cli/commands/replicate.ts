@@ -6,6 +6,9 @@ import { dirname } from 'node:path'
 import { systemClock } from '../../clock.js'
 import { configFromUrls, loadConfig, secretsOf } from '../../config/load.js'
 import type { Config, DatabaseConfig, ReplicaConfig } from '../../config/types.js'
+import { socketPlaces } from '../../control/place.js'
+import { controlHandlers } from '../../control/requests.js'
+import { ControlServer } from '../../control/server.js'
 import { LitestreamError, messageOf } from '../../errors.js'
 import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
@@ -55,10 +58,16 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
     log,
   })
-  const child = exec === '' ? undefined : await ExecProcess.start(exec)
-  daemon.start()
-  const failure = await untilStopped(AbortSignal.any([io.signal, broken.signal]), child, log)
-  await daemon.stop(STOP_DEADLINE_MS)
+  const control = await ControlServer.start(socketPlaces(config), controlHandlers(daemon), log)
+  let failure: string
+  try {
+    const child = exec === '' ? undefined : await ExecProcess.start(exec)
+    daemon.start()
+    failure = await untilStopped(AbortSignal.any([io.signal, broken.signal]), child, log)
+    await daemon.stop(STOP_DEADLINE_MS)
+  } finally {
+    await control?.stop()
+  }
   log.info('litestream shut down')
   if (failure === '') return EXIT_OK
   log.error('failed to run', { error: failure })
@@ -90,10 +99,10 @@ async function openDatabase(
   if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
-      const { name, type, syncIntervalMs, snapshotIntervalMs, validationIntervalMs } = replica
+      const { name, type, syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
       const snapshotProgress = progress.of(path, name)
-      const intervals = { syncIntervalMs, snapshotIntervalMs, validationIntervalMs }
+      const intervals = { syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs }
       return { name, client: await openReplica(replica), ...intervals, snapshotProgress }
     }),
   )

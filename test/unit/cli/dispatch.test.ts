@@ -97,10 +97,17 @@ describe('with a configuration', () => {
     return cwd
   }
 
-  test('databases', async () => {
+  test('databases: the table in any case, each database that cannot be read on stderr, and exit status 1', async () => {
     const cwd = directory()
     const { code, stdout, stderr } = await litestream(['litestream', 'databases', '--config', 'l.yml'], {}, cwd)
-    expect([code, stderr]).toEqual([0, ''])
+    expect(code).toBe(1)
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^time=\S+ /, ''))
+    const missing = 'level=ERROR msg="cannot read database"'
+    const paths = [join(cwd, 'a.db'), '/long/path/to/b.db']
+    expect(lines).toEqual(paths.map((path) => `${missing} db=${path} error="there is no such file"`))
     const width = join(cwd, 'a.db').length + 2
     const rows = [
       ['path', 'replicas'],

@@ -43,6 +43,7 @@ describe('defaults', () => {
       retentionMs: 86_400_000,
       retentionCheckIntervalMs: 3_600_000,
       validationIntervalMs: 0,
+      maxBehindMs: 32_000, // 30s + 2 × sync-interval
     }
     expect(config.databases).toEqual([
       {
@@ -80,6 +81,7 @@ describe('defaults', () => {
 addr: ":9090"
 exec: bin/server -p 3000
 logging: {level: WARNING, type: json, stderr: yes}
+socket: {path: ~/l.sock}
 dbs:
   - path: sub/../a.db
     meta-path: ~/meta
@@ -91,9 +93,10 @@ dbs:
     replicas:
       - {type: s3, name: 12, bucket: yes, path: /a//b/, region: eu, endpoint: "http://h:1", force-path-style: off, skip-verify: on,
          access-key-id: k, secret-access-key: s, sync-interval: 2.5s, snapshot-interval: 1h30m, retention: 10m,
-         retention-check-interval: 1h, validation-interval: 100us}
+         retention-check-interval: 1h, validation-interval: 100us, max-behind: 90s}
 `)
-    expect(config).toMatchObject({ addr: ':9090', exec: 'bin/server -p 3000' })
+    const socketPath = join(userInfo().homedir, 'l.sock')
+    expect(config).toMatchObject({ addr: ':9090', exec: 'bin/server -p 3000', socketPath })
     expect(config.logging).toEqual({ level: 'warn', type: 'json', stderr: true })
     const [database] = config.databases
     expect(database!.path).toBe(join(config.file!, '../a.db'))
@@ -121,6 +124,7 @@ dbs:
       retentionMs: 600_000,
       retentionCheckIntervalMs: 600_000, // not less often than things expire
       validationIntervalMs: 0.1,
+      maxBehindMs: 90_000,
     })
   })
 
