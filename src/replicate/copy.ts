@@ -69,7 +69,7 @@ export class DatabaseCopy {
     const totalBytes = start.state.pageCount * pageSize
     this.pageSize = pageSize
     this.bytes = totalBytes
-    const block = Buffer.alloc(Math.max(BLOCK_BYTES, pageSize))
+    const block = Buffer.alloc(Math.max(pageSize, Math.min(BLOCK_BYTES, totalBytes)))
     for (let position = 0; position < totalBytes; position += block.length) {
       const length = Math.min(block.length, totalBytes - position)
       const got = await start.read(block, length, position)

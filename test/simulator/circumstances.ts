@@ -1,0 +1,57 @@
+// How a run is: drawn from its seed, and what a test may change in it.
+
+import type { ReplicaClient } from '../../src/replica/client.js'
+import type { Source } from '../../src/source/source.js'
+import type { Random } from '../crash/random.js'
+import { drawHabits, type Habits } from './application.js'
+import type { StoreOptions } from './store.js'
+
+/** What a test may change in a run: the circumstances, or, for a canary, a part that is put in the place of a right one. */
+export interface Changes {
+  readonly habits?: Partial<Habits> | undefined
+  readonly store?: Partial<StoreOptions> | undefined
+  readonly daemons?: number | undefined
+  readonly client?: ((client: ReplicaClient) => ReplicaClient) | undefined
+  readonly source?: ((source: Source) => Source) | undefined
+}
+
+export interface Circumstances {
+  readonly habits: Habits
+  readonly store: StoreOptions
+  readonly daemons: number
+  readonly shmWritable: boolean
+  readonly acts: number
+  readonly crashEveryMs: number
+  readonly stormy: boolean
+  readonly clockJumps: boolean
+  readonly preemptChance: number
+  readonly monitorIntervalMs: number
+  readonly syncIntervalMs: number
+  readonly snapshotIntervalMs: number
+  readonly minCheckpointPageCount: number
+  readonly heal: boolean
+}
+
+export function drawCircumstances(random: Random, changes: Changes): Circumstances {
+  const store = {
+    conditional: random.chance(0.7),
+    listingLagMs: 0,
+    wholeSeconds: false,
+  }
+  return {
+    habits: { ...drawHabits(random), ...changes.habits },
+    store: { ...store, ...changes.store },
+    daemons: changes.daemons ?? 1,
+    shmWritable: random.chance(0.4),
+    acts: 30 + random.below(120),
+    crashEveryMs: random.pick([0, 0, 1500, 6000]),
+    stormy: random.chance(0.6),
+    clockJumps: random.chance(0.15),
+    preemptChance: random.pick([0, 0.01, 0.05]),
+    monitorIntervalMs: random.pick([100, 1000]),
+    syncIntervalMs: random.pick([0, 50, 1000]),
+    snapshotIntervalMs: random.pick([0, 400, 4000]),
+    minCheckpointPageCount: random.pick([2, 10, 50]),
+    heal: random.chance(0.5),
+  }
+}

@@ -1,0 +1,91 @@
+// At the end of a run the real restore pipeline gives every point that was promised: the newest, some moments, some indexes.
+
+import type { FileHandle } from 'node:fs/promises'
+import { formatMoment, type RestoreTarget } from '../../src/model/target.js'
+import { restoreFile } from '../../src/restore/pipeline.js'
+import { selectReplica } from '../../src/restore/select.js'
+import type { Checks } from './checks.js'
+import { PAGE_BYTES } from './disk.js'
+import { differenceFrom, type Ledger } from './ledger.js'
+import type { Scheduler } from './scheduler.js'
+import { SimulatedClient, type Store } from './store.js'
+
+export async function checkRestores(store: Store, checks: Checks, ledger: Ledger, scheduler: Scheduler): Promise<void> {
+  const random = scheduler.random(7)
+  const client = instantClient(store)
+  const restore = async (target: RestoreTarget) => {
+    const { usable } = await selectReplica([{ name: 'store', client }], target, undefined)
+    const plan = usable[0]?.plan
+    if (!plan) return undefined
+    const file = new MemoryFile()
+    await restoreFile(client, plan, file as unknown as FileHandle, { parallelism: 2 })
+    return { plan, pages: file.pages() }
+  }
+
+  try {
+    const latest = await restore({ kind: 'latest' })
+    const wrong = latest ? differenceFrom(ledger.current, latest.pages) : 'there is nothing to restore'
+    if (wrong) scheduler.fail(`the restored database is not the source: ${wrong}`)
+
+    const generation = latest?.plan.generation ?? ''
+    const points = checks.pointsOf(generation)
+    // A machine whose clock was set back gives some moments twice.
+    const moments = points.map(({ object }) => object.provenance?.observedAtMs ?? 0)
+    const inOrder = moments.every((moment, i) => i === 0 || moment >= (moments[i - 1] as number))
+    for (let i = 0; i < 1 && points.length > 0 && inOrder; i++) {
+      const { object } = random.pick(points)
+      const atMs = (object.provenance?.observedAtMs ?? 0) + random.below(3)
+      const restored = await restore({ kind: 'time', atMs })
+      if (!restored) {
+        scheduler.fail(`nothing was restored for ${formatMoment(atMs)}`)
+        continue
+      }
+      const newestObject = restored.plan.segments.at(-1) ?? restored.plan.snapshot
+      const point = checks.pointsOf(restored.plan.generation).findLast((one) => one.object.key === newestObject.key)
+      const expected = point ?? checks.pointsOf(restored.plan.generation)[0]
+      const difference = expected && differenceFrom(expected.state, restored.pages)
+      if (difference) scheduler.fail(`restored for ${formatMoment(atMs)}: ${difference}`)
+      if (restored.plan.stateAtMs > atMs) scheduler.fail(`restored for ${formatMoment(atMs)}: a later state`)
+    }
+  } catch (error) {
+    scheduler.fail(`a restore failed: ${(error as Error).message}`)
+  }
+}
+
+/** What nothing stands in the way of: restores are looked at when everything is quiet. */
+function instantClient(store: Store): SimulatedClient {
+  const client = new SimulatedClient(store, { name: 'restore', alive: true })
+  const instant = { list: store.list.bind(store), get: (key: string) => store.objects.get(key) }
+  client.list = async function* (prefix) {
+    yield* instant.list(prefix, true).map(({ key, bytes, modifiedAtMs }) => ({ key, size: bytes.length, modifiedAtMs }))
+  }
+  client.get = async (key, options) => {
+    const bytes = instant.get(key)?.bytes.subarray(options?.start ?? 0) ?? Buffer.alloc(0)
+    return (async function* () {
+      yield bytes
+    })()
+  }
+  return client
+}
+
+/** As much of a FileHandle as a restore uses. */
+class MemoryFile {
+  private bytes = Buffer.alloc(0)
+
+  async write(from: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }> {
+    if (position + length > this.bytes.length) await this.truncate(position + length)
+    this.bytes.set(from.subarray(offset, offset + length), position)
+    return { bytesWritten: length }
+  }
+
+  async truncate(length: number): Promise<void> {
+    const bytes = Buffer.alloc(length)
+    this.bytes.copy(bytes)
+    this.bytes = bytes
+  }
+
+  pages(): Buffer[] {
+    const count = Math.ceil(this.bytes.length / PAGE_BYTES)
+    return Array.from({ length: count }, (_, i) => this.bytes.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES))
+  }
+}
