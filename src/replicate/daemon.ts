@@ -11,6 +11,7 @@ import { DigestFile } from './digest-file.js'
 import { Follower } from './follower.js'
 import { Probe } from './probe.js'
 import { type DaemonReport, type ReplicaUnit, reportDaemon } from './report.js'
+import { Retention } from './retention.js'
 import { Shipper } from './shipper.js'
 import { Turns, Validator } from './validator.js'
 import { WindowTurns } from './window.js'
@@ -24,6 +25,9 @@ export interface DaemonReplica {
   readonly validationIntervalMs: number
   /** A replica that lacks a change for longer is unhealthy. */
   readonly maxBehindMs: number
+  /** 0 or absent: everything is kept. */
+  readonly retentionMs?: number | undefined
+  readonly retentionCheckIntervalMs?: number | undefined
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
@@ -63,6 +67,7 @@ export class Daemon {
     /** In the order of the shippers. */
     readonly validators: readonly Validator[]
     readonly replicas: readonly (ReplicaUnit & { readonly probe: Probe })[]
+    readonly retentions: readonly Retention[]
   }[]
 
   private readonly clock: TimerClock
@@ -79,6 +84,7 @@ export class Daemon {
       const { path, spoolDirectory, heal, metaPath } = database
       const log = options.log.child({ db: path })
       const follower = new Follower({ ...database, source, pool, windowTurns, clock, log })
+      const retentions: Retention[] = []
       const replicas = database.replicas.map((replica) => {
         const { name, maxBehindMs, validationIntervalMs: intervalMs } = replica
         const client = new CountingClient(replica.client)
@@ -94,19 +100,22 @@ export class Daemon {
           onGone: (generation, reason) => shipper.beginAnew(generation, reason),
         })
         const validator = new Validator({ follower, shipper, client, intervalMs, turns, clock, log: shipperLog })
+        const { retentionMs = 0, retentionCheckIntervalMs: checkIntervalMs = retentionMs } = replica
+        if (retentionMs > 0)
+          retentions.push(new Retention(shipper, { client, retentionMs, checkIntervalMs, clock, log: shipperLog }))
         return { name, client, counts: client.counts, maxBehindMs, shipper, probe, validator }
       })
       const shippers = replicas.map(({ shipper }) => shipper)
       const validators = replicas.map(({ validator }) => validator)
-      return { path, log, follower, replicas, shippers, validators }
+      return { path, log, follower, replicas, shippers, validators, retentions }
     })
   }
 
   start(): void {
     this.startedAtMs = this.clock.now()
-    for (const { follower, shippers, validators } of this.units) {
+    for (const { follower, shippers, validators, retentions } of this.units) {
       follower.start()
-      for (const one of [...shippers, ...validators]) one.start()
+      for (const one of [...shippers, ...validators, ...retentions]) one.start()
     }
   }
 
@@ -128,8 +137,10 @@ export class Daemon {
     const problems: string[] = []
     const endMs = this.clock.monotonic() + deadlineMs
     await Promise.all(
-      this.units.map(async ({ path, log, follower, shippers, validators, replicas }) => {
-        await Promise.all([...validators, ...replicas.map(({ probe }) => probe)].map((one) => one.stop()))
+      this.units.map(async ({ path, log, follower, shippers, validators, retentions, replicas }) => {
+        await Promise.all(
+          [...validators, ...retentions, ...replicas.map(({ probe }) => probe)].map((one) => one.stop()),
+        )
         // Without its follower no snapshot can end and no replica can join: whoever is at it gets half of the time for that.
         await Promise.all(shippers.map((shipper) => shipper.settle(deadlineMs / 2)))
         const leftMs = Math.max(0, endMs - this.clock.monotonic())

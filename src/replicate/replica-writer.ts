@@ -51,6 +51,8 @@ export class ReplicaWriter {
   private readonly writer: string
   /** Undefined until a generation was begun or continued. */
   place: Place | undefined
+  /** Objects that the store has acknowledged. */
+  uploads = 0
 
   constructor(private readonly options: ReplicaWriterOptions) {
     this.writer = options.randomHex(8)
@@ -100,6 +102,7 @@ export class ReplicaWriter {
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.options.record.uploaded(segment.bytes)
+    this.uploads++
     this.place = { generation, end: segment.end(), previous: undefined }
     staged?.acknowledged({ generation, key, source: state.source }, state.pageCount)
   }
@@ -124,6 +127,7 @@ export class ReplicaWriter {
       signal,
     })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
+    this.uploads++
     log.info('snapshot written', { position, elapsed, sz: stored.size })
     const { state, overlayBytes } = about()
     const { generation, end } = place

@@ -13,6 +13,8 @@ import { LitestreamError, messageOf } from '../errors.js'
 import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
 import { planResume } from '../plan/resume-plan.js'
+import type { OwnGeneration } from '../plan/retention-facts.js'
+import { type Moment, snapshotDueInMs } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool } from '../source/spool.js'
@@ -32,8 +34,10 @@ export interface ShipperOptions {
   readonly name: string
   readonly client: ReplicaClient
   readonly syncIntervalMs: number
-  /** 0: only the snapshot that begins a generation. */
+  /** 0: as often as the retention needs one. */
   readonly snapshotIntervalMs: number
+  /** 0 or absent: everything is kept. */
+  readonly retentionMs?: number | undefined
   readonly pool: ChunkPool
   readonly spoolDirectory?: string | undefined
   readonly clock: TimerClock
@@ -55,6 +59,10 @@ interface Outgoing {
 }
 
 const BOUNDARY_LOOK_MS = 100
+/** To wait, at least, while a batch comes in. */
+const BATCH_MS = 50
+/** Timers cannot be set for longer. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class Shipper implements Sink {
   readonly record: ReplicaRecord
@@ -71,8 +79,11 @@ export class Shipper implements Sink {
   private readonly failures: Failures
   private readonly boundaries = new Boundaries()
   private lastShipMs = Number.NEGATIVE_INFINITY
-  private lastSnapshotMs = 0
+  private lastSnapshot: Moment = { wallMs: 0, monotonicMs: 0 }
   private changedSinceSnapshot = false
+  private own: OwnGeneration | undefined
+  /** Waiting for a change, or for a snapshot to be due: a change ends the wait. */
+  private idle = false
   private wake: (() => void) | undefined
   private endPause: (() => void) | undefined
   private readonly abort = new AbortController()
@@ -116,6 +127,15 @@ export class Shipper implements Sink {
   get position(): string {
     const { place } = this.writer
     return place ? positionOf(place) : ''
+  }
+
+  get uploads(): number {
+    return this.writer.uploads
+  }
+
+  /** The generation that is written, once it can be restored; undefined while continuity has to be established. */
+  get ownGeneration(): OwnGeneration | undefined {
+    return this.joined ? this.own : undefined
   }
 
   /**
@@ -247,14 +267,21 @@ export class Shipper implements Sink {
 
   /** One thing that is due; the result is how long the next one may wait. */
   private async step(): Promise<number> {
-    const { clock, syncIntervalMs, snapshotIntervalMs } = this.options
+    const { clock, syncIntervalMs } = this.options
+    this.idle = false
     if (!this.joined && !this.outgoing) {
       if (this.stopping) return 0
       await this.establish()
       return 0
     }
     if (!this.outgoing) {
-      if (this.pending.size === 0 || this.inBatch) return Number.POSITIVE_INFINITY
+      if (this.pending.size === 0 || this.inBatch) {
+        const snapshotInMs = this.snapshotInMs()
+        this.idle = snapshotInMs > 0 || this.inBatch
+        if (this.idle) return Math.max(snapshotInMs, BATCH_MS)
+        await this.snapshotNextIndex()
+        return 0
+      }
       const dueMs = this.lastShipMs + syncIntervalMs - clock.monotonic()
       if (dueMs > 0 && !this.stopping) return dueMs
       this.outgoing = { changes: this.pending, state: this.pendingState as SourceState }
@@ -264,9 +291,25 @@ export class Shipper implements Sink {
     }
     this.lastShipMs = clock.monotonic()
     await this.ship(this.outgoing)
-    const snapshotDue = snapshotIntervalMs > 0 && clock.now() - this.lastSnapshotMs >= snapshotIntervalMs
-    if (snapshotDue && this.changedSinceSnapshot && !this.stopping && this.joined) await this.snapshotNextIndex()
+    if (this.snapshotInMs() === 0) await this.snapshotNextIndex()
     return 0
+  }
+
+  /** Until a snapshot is due within the generation; infinite when none will be. */
+  private snapshotInMs(): number {
+    const { retentionMs = 0, snapshotIntervalMs } = this.options
+    if (this.stopping || !this.joined) return Number.POSITIVE_INFINITY
+    return snapshotDueInMs(
+      { retentionMs, snapshotIntervalMs },
+      this.lastSnapshot,
+      this.changedSinceSnapshot,
+      this.moment(),
+    )
+  }
+
+  private moment(): Moment {
+    const { clock } = this.options
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
   }
 
   /** Continue the replica's generation, heal it, or begin a new one. */
@@ -289,8 +332,9 @@ export class Shipper implements Sink {
     })
     if (resume && plan.how !== 'new-generation') {
       this.resume = undefined
-      this.lastSnapshotMs = resume.snapshotAtMs
-      this.changedSinceSnapshot = true
+      this.own = { generation: resume.generation, firstIndex: resume.nextIndex }
+      this.lastSnapshot = { ...this.moment(), wallMs: resume.snapshotAtMs }
+      this.changedSinceSnapshot = resume.provenance.kind === 'segment'
       this.writer.continueFrom(resume)
       const { key, size } = resume.snapshot
       this.record.lastSnapshot = { key, size, atMs: resume.snapshotAtMs }
@@ -334,6 +378,7 @@ export class Shipper implements Sink {
 
   private async beginGeneration(reason: string): Promise<void> {
     const place = this.writer.newGeneration()
+    this.own = undefined
     this.options.log.info('sync: new generation', { generation: place.generation, reason })
     try {
       await this.snapshot(place, false)
@@ -350,11 +395,12 @@ export class Shipper implements Sink {
     this.resume = undefined
     this.record.generations++
     if (this.joined) this.record.reached()
+    this.own = { generation: place.generation, firstIndex: place.end.index }
   }
 
   /** Upload a snapshot for `target`, an index with nothing in it. From its state on this shipper is told every change. */
   private snapshot(target: Place, withinGeneration: boolean): Promise<void> {
-    const { clock, snapshotProgress } = this.options
+    const { snapshotProgress } = this.options
     return this.copying(async (copy, signal) => {
       // Fixed when the copy ends: newer commits come in while its last pages are still on their way.
       let stands: { state: SourceState; bytes: number; overlayBytes: number } | undefined
@@ -390,7 +436,7 @@ export class Shipper implements Sink {
       const digested = withinGeneration ? undefined : this.digests?.ofSnapshot(copied, () => copy.pageSize)
       const about = () => stands as NonNullable<typeof stands>
       await this.writer.writeSnapshot(target, digested ?? copied, about, signal)
-      this.lastSnapshotMs = clock.now()
+      this.lastSnapshot = this.moment()
       this.changedSinceSnapshot = false
     })
   }
@@ -486,17 +532,17 @@ export class Shipper implements Sink {
 
   private async sleep(ms: number): Promise<void> {
     const { signal } = this.abort
-    const forever = ms === Number.POSITIVE_INFINITY
-    if (signal.aborted || (forever && (!this.joined || (this.pending.size > 0 && !this.inBatch)))) return
+    const { idle } = this
+    if (signal.aborted || (idle && (!this.joined || (this.pending.size > 0 && !this.inBatch)))) return
     let end: () => void = () => {}
     let cancel = () => {}
     await new Promise<void>((resolve) => {
       end = () => resolve()
       this.endPause = end
-      if (!forever) cancel = this.options.clock.after(ms, resolve)
+      if (ms !== Number.POSITIVE_INFINITY) cancel = this.options.clock.after(Math.min(ms, TIMER_MS_MAX), resolve)
       // New changes do not shorten the pause after a failure or before the next sync; stopping and lost continuity do.
       this.wake = () => {
-        if (forever || this.stopping || this.lostReason !== undefined) resolve()
+        if (idle || this.stopping || this.lostReason !== undefined) resolve()
       }
       signal.addEventListener('abort', end, { once: true })
     })

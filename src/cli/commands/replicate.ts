@@ -12,6 +12,7 @@ import { ControlServer } from '../../control/server.js'
 import { LitestreamError, messageOf } from '../../errors.js'
 import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
+import { policyNote } from '../../plan/snapshot-plan.js'
 import { openReplica } from '../../replica/open.js'
 import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
 import { systemSource } from '../../source/source.js'
@@ -100,10 +101,14 @@ async function openDatabase(
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
       const { name, type, syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs } = replica
+      const { retentionMs, retentionCheckIntervalMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
       const snapshotProgress = progress.of(path, name)
+      const note = policyNote(replica)
+      if (note !== undefined) log.warn(note, { db: path, replica: name })
+      const client = await openReplica(replica)
       const intervals = { syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs }
-      return { name, client: await openReplica(replica), ...intervals, snapshotProgress }
+      return { name, client, ...intervals, retentionMs, retentionCheckIntervalMs, snapshotProgress }
     }),
   )
   return { ...database, metaPath, spoolDirectory: metaPath, replicas }
