@@ -39,6 +39,8 @@ export interface ReplicaReport extends Verdict<ReplicaWord> {
   readonly name: string
   readonly type: ReplicaClient['type']
   readonly url: string
+  /** In this run it was seen or made to hold the database. */
+  readonly established: boolean
   /** `generation/index:offset`; empty before there is one. */
   readonly position: string
   /** The age of the oldest change that is not acknowledged; 0 when there is none. */
@@ -129,6 +131,7 @@ function reportReplica(
     type: client.type,
     url: client.url,
     ...verdict,
+    established: record.established,
     position: shipper.position,
     behindMs,
     behindBytes: record.lacksAll ? undefined : shipper.behindBytes + source.unreadBytes,

@@ -10,6 +10,7 @@ import { socketPlaces } from '../../control/place.js'
 import { controlHandlers } from '../../control/requests.js'
 import { ControlServer } from '../../control/server.js'
 import { LitestreamError, messageOf } from '../../errors.js'
+import type { HttpServer } from '../../http/server.js'
 import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
 import { policyNote } from '../../plan/snapshot-plan.js'
@@ -52,22 +53,36 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   log.info('litestream', { version: `v${VERSION}` })
   if (config.databases.length === 0)
     throw new LitestreamError('CONFIG', 'no databases specified in configuration; add one under dbs')
-  const daemon = new Daemon({
-    databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
-    source: systemSource,
-    clock: systemClock,
-    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
-    log,
-  })
-  const control = await ControlServer.start(socketPlaces(config), controlHandlers(daemon), log)
+  let daemon: Daemon | undefined
+  const running = (): Daemon => {
+    if (daemon) return daemon
+    throw new LitestreamError('NOT_FOUND', 'the daemon is starting')
+  }
+  // First of all: from now on whoever asks is not told that no daemon is here.
+  const handlers = controlHandlers({ report: () => running().report(), probe: async () => await running().probe() })
+  const control = await ControlServer.start(socketPlaces(config), handlers, log)
   let failure: string
+  let http: HttpServer | undefined
   try {
+    daemon = new Daemon({
+      databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
+      source: systemSource,
+      clock: systemClock,
+      randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+      log,
+    })
+    if (config.addr !== '') {
+      // With what only metrics need.
+      const { HttpServer } = await import('../../http/server.js')
+      http = await HttpServer.start(config.addr, daemon, log)
+    }
     const child = exec === '' ? undefined : await ExecProcess.start(exec)
     daemon.start()
     failure = await untilStopped(AbortSignal.any([io.signal, broken.signal]), child, log)
     await daemon.stop(STOP_DEADLINE_MS)
   } finally {
     await control?.stop()
+    await http?.stop()
   }
   log.info('litestream shut down')
   if (failure === '') return EXIT_OK
