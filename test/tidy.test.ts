@@ -33,6 +33,7 @@ const SHARED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-s3': [
     'src/replica/s3-answers.ts',
     'src/replica/s3-client.ts',
+    'src/replica/s3-conditional.ts',
     'src/replica/s3-connection.ts',
     'src/replica/s3-multipart.ts',
   ],
@@ -49,7 +50,7 @@ const LONG_FILES: Readonly<Record<string, string>> = {
   'test/interop/patterns.ts': 'a table',
 }
 const LINES_MAX = 300
-const LINES_MAX_LONG = 560
+const LINES_MAX_LONG = 620
 const LINES_MAX_TEST = 400
 
 /** Side effects and the only files that have them. */

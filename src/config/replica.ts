@@ -27,6 +27,8 @@ export interface ReplicaFields {
   readonly retentionCheckIntervalMs: number
   readonly validationIntervalMs: number
   readonly maxBehindMs: number | undefined
+  readonly onConflict: 'new-generation' | 'stand-by'
+  readonly takeOverAfterMs: number
 }
 
 export const replicaDefaults: ReplicaFields = {
@@ -47,6 +49,8 @@ export const replicaDefaults: ReplicaFields = {
   retentionCheckIntervalMs: 3_600_000,
   validationIntervalMs: 0,
   maxBehindMs: undefined,
+  onConflict: 'new-generation',
+  takeOverAfterMs: 60_000,
 }
 
 /** `field` is the key of the configuration that is to blame. */
@@ -146,6 +150,7 @@ function buildS3(fields: ReplicaFields, url: ReplicaUrl | undefined, fail: Fail)
 
 function common(fields: ReplicaFields, type: string) {
   const { syncIntervalMs, snapshotIntervalMs, retentionMs, retentionCheckIntervalMs, validationIntervalMs } = fields
+  const { onConflict, takeOverAfterMs } = fields
   return {
     name: fields.name || type,
     syncIntervalMs,
@@ -156,6 +161,8 @@ function common(fields: ReplicaFields, type: string) {
       retentionMs > 0 ? Math.min(retentionCheckIntervalMs, retentionMs) : retentionCheckIntervalMs,
     validationIntervalMs,
     maxBehindMs: fields.maxBehindMs ?? defaultMaxBehindMs(syncIntervalMs),
+    onConflict,
+    takeOverAfterMs,
   }
 }
 

@@ -1,6 +1,6 @@
 // Every key of the configuration, its kind and default: from the document to Config. Keys beyond Litestream 0.3.13:
-// `max-wal-size`, `allow-checkpoint` and `heal` of a database, `max-behind` of a replica, `socket.path`, and root keys that begin with
-// `x-`, which are ignored so that anchors have a place.
+// `max-wal-size`, `allow-checkpoint` and `heal` of a database, `max-behind`, `on-conflict` and `take-over-after` of a replica,
+// `socket.path`, and root keys that begin with `x-`, which are ignored so that anchors have a place.
 
 import { dirname } from 'node:path'
 import type { ConfigDocument, MapReader } from './document.js'
@@ -45,6 +45,8 @@ const REPLICA_KEYS = [
   'retention-check-interval',
   'validation-interval',
   'max-behind',
+  'on-conflict',
+  'take-over-after',
 ]
 const S3_KEYS = [
   'bucket',
@@ -185,6 +187,10 @@ function readReplica(reader: MapReader, credentials: Credentials, around: Surrou
     const unused = key === 'retention-check-interval' && fields.retentionMs === 0
     if (value <= 0 && !unused) reader.report(key, `${key} must be longer than 0`)
   }
+  if (fields.takeOverAfterMs <= 0) reader.report('take-over-after', 'take-over-after must be longer than 0')
+  if (!['', 'new-generation', 'stand-by'].includes(reader.text('on-conflict'))) {
+    reader.report('on-conflict', 'on-conflict must be new-generation or stand-by')
+  }
   // An endpoint that vanishes would send data and credentials to AWS instead.
   if (fields.endpoint === '' && reader.unset('endpoint')) reader.report('endpoint', 'endpoint is empty')
   const replica = buildReplica(fields, around, (field, message) => reader.report(field, message))
@@ -218,5 +224,7 @@ function readFields(reader: MapReader, credentials: Credentials): ReplicaFields 
     retentionCheckIntervalMs: duration('retention-check-interval', replicaDefaults.retentionCheckIntervalMs),
     validationIntervalMs: duration('validation-interval', replicaDefaults.validationIntervalMs),
     maxBehindMs: reader.has('max-behind') ? duration('max-behind', 0) : undefined,
+    onConflict: reader.text('on-conflict') === 'stand-by' ? 'stand-by' : replicaDefaults.onConflict,
+    takeOverAfterMs: duration('take-over-after', replicaDefaults.takeOverAfterMs),
   }
 }

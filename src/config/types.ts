@@ -44,6 +44,10 @@ interface ReplicaConfigBase {
   readonly validationIntervalMs: number
   /** `max-behind` (ours): a replica that lacks a change for longer is unhealthy. */
   readonly maxBehindMs: number
+  /** `on-conflict` (ours): what to do when another writer goes on with this replica's generation. */
+  readonly onConflict: 'new-generation' | 'stand-by'
+  /** `take-over-after` (ours): when standing by, so long a silence of the other writer means that it is gone. */
+  readonly takeOverAfterMs: number
 }
 
 export interface FileReplicaConfig extends ReplicaConfigBase {

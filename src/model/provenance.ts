@@ -30,6 +30,8 @@ export interface Provenance {
   readonly program: string
   /** Identifies one writer (one replica of one running daemon): random hex. */
   readonly writer: string
+  /** The machine it ran on, for people. */
+  readonly host?: string | undefined
   readonly kind: 'snapshot' | 'segment'
   readonly pageSize: number
   /** Size of the database in pages at the state that the object stands for. */
@@ -74,6 +76,7 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 function isProvenance(value: unknown): value is Provenance {
   if (!isRecord(value) || value.version !== 1) return false
   if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
+  if (value.host !== undefined && typeof value.host !== 'string') return false
   if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
   if (!isCount(value.pageSize) || !isUint32(value.pageCount) || !isCount(value.observedAtMs)) return false
   if ((value.observedAtMs as number) > MOMENT_MAX_MS) return false

@@ -16,7 +16,7 @@ export interface ObjectInfo {
 
 export interface PutOptions {
   readonly signal?: AbortSignal | undefined
-  /** Reject with EXISTS, changing nothing, when the key is taken. */
+  /** Reject with EXISTS, changing nothing, when the key is taken; decided after `body` has ended. See `conditionalPuts`. */
   readonly ifAbsent?: boolean | undefined
 }
 
@@ -50,6 +50,12 @@ export interface ReplicaClient {
    * back pressure; memory stays bounded however long it is. Resolves with the stored object once the store has acknowledged.
    */
   put(key: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<ObjectInfo>
+
+  /**
+   * Whether the store honours `ifAbsent`: some refuse it, some take no notice. Found out by trying it, on a key that nobody else uses
+   * and that is deleted again. Where there is no such method it always does.
+   */
+  conditionalPuts?(scratchKey: string, signal?: AbortSignal): Promise<boolean>
 
   /** Delete objects; keys that are not there are not an error. Rejects naming the first key that could not be deleted. */
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void>

@@ -12,6 +12,7 @@ import { LitestreamError } from '../errors.js'
 import type { GetOptions, ObjectInfo, PutOptions, ReplicaClient } from './client.js'
 import { fileError, systemCode } from './file-errors.js'
 import {
+  hardLinksWork,
   isTemporaryName,
   removeEmptyDirectories,
   sweepStaleFiles,
@@ -149,6 +150,17 @@ export class FileClient implements ReplicaClient {
       if (systemCode(error) === 'EEXIST') {
         throw new LitestreamError('EXISTS', `${what}: there is such a file already`, { cause: error })
       }
+      throw fileError(what, error)
+    }
+  }
+
+  /** Only a hard link fails when the name is taken, and some file systems have none. */
+  async conditionalPuts(_scratchKey: string, signal?: AbortSignal): Promise<boolean> {
+    const what = this.#what('write to', '')
+    throwIfAborted(signal, what)
+    try {
+      return await hardLinksWork(this.#root, this.#modes)
+    } catch (error) {
       throw fileError(what, error)
     }
   }

@@ -58,6 +58,23 @@ export async function writeFileDurably(
   return written
 }
 
+/** Tried in `directory`, which is made when it is not there. Nothing is left. */
+export async function hardLinksWork(directory: string, modes: FileModes): Promise<boolean> {
+  const path = join(directory, `link.tmp-${randomBytes(8).toString('hex')}`)
+  const linked = join(directory, `link.tmp-${randomBytes(8).toString('hex')}`)
+  await (await openIn(path, modes)).close()
+  try {
+    await link(path, linked)
+    await unlink(linked)
+    return true
+  } catch (error) {
+    if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error) ?? '')) return false
+    throw error
+  } finally {
+    await unlink(path).catch(() => {})
+  }
+}
+
 /** Opens a new file, making its directory. Tries again when a deletion in parallel takes the empty directory away. */
 async function openIn(path: string, { directoryMode, fileMode }: FileModes): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {

@@ -18,8 +18,16 @@ export class MemoryClient implements ReplicaClient {
   readonly #objects = new Map<string, StoredObject>()
   readonly #clock: Clock
 
-  constructor(options: { clock?: Clock } = {}) {
+  readonly #ignoresIfAbsent: boolean
+
+  /** `ignoresIfAbsent`: as some S3-compatible stores do. */
+  constructor(options: { clock?: Clock; ignoresIfAbsent?: boolean } = {}) {
     this.#clock = options.clock ?? systemClock
+    this.#ignoresIfAbsent = options.ignoresIfAbsent ?? false
+  }
+
+  async conditionalPuts(): Promise<boolean> {
+    return !this.#ignoresIfAbsent
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void, undefined> {
@@ -60,7 +68,7 @@ export class MemoryClient implements ReplicaClient {
     const chunks: Buffer[] = []
     for await (const chunk of untilAborted(body, signal, what)) chunks.push(Buffer.from(chunk))
     throwIfAborted(signal, what)
-    if (ifAbsent && this.#objects.has(key))
+    if (ifAbsent && !this.#ignoresIfAbsent && this.#objects.has(key))
       throw new LitestreamError('EXISTS', `${what}: there is such an object already`)
     const stored = { bytes: Buffer.concat(chunks), modifiedAtMs: this.#clock.now() }
     this.#objects.set(key, stored)

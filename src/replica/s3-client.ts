@@ -17,6 +17,7 @@ import { LitestreamError } from '../errors.js'
 import type { GetOptions, ObjectInfo, PutOptions, ReplicaClient } from './client.js'
 import { checkKey, checkPrefix, compareKeys } from './keys.js'
 import { bytesToSkip, ListingCheck } from './s3-answers.js'
+import { honoursConditions } from './s3-conditional.js'
 import { connect, serverDateMs } from './s3-connection.js'
 import { credentialsFrom } from './s3-credentials.js'
 import { placeOf, type S3Place, type S3PlaceOptions } from './s3-endpoint.js'
@@ -188,6 +189,15 @@ export class S3ReplicaClient implements ReplicaClient {
         if (!isConflict(error) || attempt === CONFLICT_ATTEMPTS) throw error
       }
     }
+  }
+
+  async conditionalPuts(scratchKey: string, signal?: AbortSignal): Promise<boolean> {
+    checkKey(scratchKey)
+    const { endpoint = 'AWS', bucket } = this.#place
+    const what = this.#what('try a conditional put of', scratchKey)
+    throwIfAborted(signal, what)
+    const probe = { client: this.#client, object: this.#objectAt(scratchKey), what, signal }
+    return await honoursConditions(`${endpoint} ${bucket}`, probe)
   }
 
   async delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {

@@ -62,6 +62,11 @@ export class CountingClient implements ReplicaClient {
     return stored
   }
 
+  /** Whatever it takes counts as one. */
+  conditionalPuts(scratchKey: string, signal?: AbortSignal): Promise<boolean> {
+    return this.counted('PUT', 1, async () => (await this.client.conditionalPuts?.(scratchKey, signal)) ?? true)
+  }
+
   delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {
     return this.counted('DELETE', Math.ceil(keys.length / PAGE_KEYS), () => this.client.delete(keys, signal))
   }

@@ -9,6 +9,7 @@ import type { Source } from '../source/source.js'
 import { ChunkPool } from '../source/spool.js'
 import { DigestFile } from './digest-file.js'
 import { Follower } from './follower.js'
+import type { ConflictPolicy } from './other-writers.js'
 import { Probe } from './probe.js'
 import { type DaemonReport, type ReplicaUnit, reportDaemon } from './report.js'
 import { Retention } from './retention.js'
@@ -28,6 +29,8 @@ export interface DaemonReplica {
   /** 0 or absent: everything is kept. */
   readonly retentionMs?: number | undefined
   readonly retentionCheckIntervalMs?: number | undefined
+  readonly onConflict?: ConflictPolicy | undefined
+  readonly takeOverAfterMs?: number | undefined
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
 }
 
@@ -52,6 +55,8 @@ export interface DaemonOptions {
   readonly source: Source
   readonly clock: TimerClock
   readonly randomHex: (bytes: number) => string
+  /** This machine's name. */
+  readonly host?: string | undefined
   readonly log: Logger
 }
 
@@ -74,7 +79,7 @@ export class Daemon {
   private startedAtMs: number
 
   constructor(options: DaemonOptions) {
-    const { source, clock, randomHex } = options
+    const { source, clock, randomHex, host } = options
     this.clock = clock
     this.startedAtMs = clock.now()
     const pool = new ChunkPool(PENDING_BYTES_MAX)
@@ -90,7 +95,7 @@ export class Daemon {
         const client = new CountingClient(replica.client)
         const shipperLog = log.child({ replica: name })
         const digestFile = metaPath === undefined ? undefined : new DigestFile(metaPath, path, name)
-        const more = { client, pool, spoolDirectory, clock, randomHex, heal, digestFile, log: shipperLog }
+        const more = { client, pool, spoolDirectory, clock, randomHex, host, heal, digestFile, log: shipperLog }
         const shipper = new Shipper(follower, { ...replica, ...more })
         const probe = new Probe({
           client,

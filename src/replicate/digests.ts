@@ -129,6 +129,11 @@ export class ReplicaDigests {
     this.at = at
   }
 
+  /** A newer object stands for the same state. */
+  closedBy(key: string): void {
+    if (this.at) this.at = { ...this.at, key }
+  }
+
   /** For the pages of a segment as they are encoded; undefined where nothing is known that they could be added to. */
   stage(pageCountMax: number): StagedSegment | undefined {
     const { pages, hash } = this

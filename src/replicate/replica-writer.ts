@@ -1,8 +1,14 @@
 // Writes one replica's objects and knows where it stands: generation, open index, and the end of what was acknowledged. Every object
 // carries its provenance. Decides nothing; the shipper says what goes when.
 //
-// Invariant: `place` moves only by acknowledged uploads. An index is left behind only with at least one segment in it, because a
+// Invariants: `place` moves only by acknowledged uploads. An index is left behind only with at least one segment in it, because a
 // restore wants every index from a snapshot's on to have some.
+//
+// One writer: a segment is written only where none is (see claim), and before anything is written to index I+1, index I is closed at
+// its end by an empty segment. Whoever wants to go on in index I then finds the key of its next segment taken, whoever closed it
+// first goes on, and two writers that both know I as closed meet at the first segment of I+1. Snapshots need no claim: that of index
+// I+1 is the state at the closed end of I, with the segment at offset 0 behind it if it has an overlay, whoever wrote either of them.
+// A store without conditional writes has no claims; there the shipper goes on only behind the mark of a clean stop.
 
 import type { Clock } from '../clock.js'
 import { encodeFrame } from '../codec/frame.js'
@@ -13,18 +19,20 @@ import { encodeProvenance, type Provenance } from '../model/provenance.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
+import { claim } from './claim.js'
 import type { ReplicaDigests } from './digests.js'
 import type { ReplicaRecord } from './replica-record.js'
-import type { ResumePoint } from './resume-point.js'
+import type { PreviousIndex, ResumePoint } from './resume-point.js'
 import { encodeSegment, type IndexEnd, openIndex } from './segment.js'
 import type { SourceState } from './sink.js'
+import { Unborn } from './unborn.js'
 
 /** Where a replica stands. */
 export interface Place {
   readonly generation: string
   readonly end: IndexEnd
   /** The end of the index before the open one, while that one is empty. */
-  readonly previous: { readonly index: number; readonly offset: number } | undefined
+  readonly previous: PreviousIndex | undefined
 }
 
 export interface ReplicaWriterOptions {
@@ -36,6 +44,8 @@ export interface ReplicaWriterOptions {
   /** Told what was acknowledged; absent when nobody wants to heal by comparison. */
   readonly digests?: ReplicaDigests | undefined
   readonly record: ReplicaRecord
+  /** This machine's name, for whoever meets what we wrote. */
+  readonly host?: string | undefined
 }
 
 /** Compressed at the same time: enough to keep up, and the application's processors stay its own. */
@@ -48,14 +58,25 @@ export function positionOf(place: Place): string {
 }
 
 export class ReplicaWriter {
-  private readonly writer: string
+  /** Our name in every object. */
+  readonly writer: string
   /** Undefined until a generation was begun or continued. */
   place: Place | undefined
   /** Objects that the store has acknowledged. */
   uploads = 0
+  /** The store honours conditional writes. */
+  conditional = true
+  /** As whoever looks for a place to resume will find it. */
+  newestKey: string | undefined
+  /** What the newest object stands for. */
+  private state: SourceState | undefined
+  /** All bytes of the newest snapshot were given to the store. */
+  private snapshotSent = false
+  private readonly unborn: Unborn
 
   constructor(private readonly options: ReplicaWriterOptions) {
     this.writer = options.randomHex(8)
+    this.unborn = new Unborn(options.client, options.clock)
   }
 
   /** The first place of a generation of its own. */
@@ -63,24 +84,56 @@ export class ReplicaWriter {
     return { generation: this.options.randomHex(8), end: this.newIndex(0), previous: undefined }
   }
 
-  continueFrom({ generation, nextIndex, previous }: ResumePoint): void {
+  continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
     this.place = { generation, end: this.newIndex(nextIndex), previous }
+    this.newestKey = newestKey
+    const { pageSize, pageCount, observedAtMs, source } = provenance
+    this.state = { pageSize, pageCount, observedAtMs, source }
   }
 
-  /** The next index with nothing in it: the open one when it is empty. Undefined when the layout has no more. */
-  nextIndex(): Place | undefined {
-    const place = this.place as Place
+  /** The next index with nothing in it: the open one when it is empty. The one before is closed. Undefined when the layout has no more. */
+  async nextIndex(signal: AbortSignal): Promise<Place | undefined> {
+    let place = this.place as Place
     const { generation, end } = place
-    if (end.offset === 0) return place
-    if (end.index >= INDEX_MAX) return undefined
-    return { generation, end: this.newIndex(end.index + 1), previous: { index: end.index, offset: end.offset } }
+    if (end.offset > 0) {
+      if (end.index >= INDEX_MAX) return undefined
+      const previous = { index: end.index, offset: end.offset, closed: false }
+      place = { generation, end: this.newIndex(end.index + 1), previous }
+    }
+    const { previous } = place
+    if (previous && !previous.closed) {
+      await this.close(generation, previous, signal)
+      place = { ...place, previous: { ...previous, closed: true } }
+    }
+    this.place = place
+    return place
+  }
+
+  /** The layout has names for what comes next. */
+  get namesLeft(): boolean {
+    return this.place === undefined || this.place.end.index < INDEX_MAX || !this.full(this.place.end)
+  }
+
+  private full({ segments, offset }: IndexEnd): boolean {
+    return segments >= SEGMENTS_PER_INDEX_MAX || offset >= INDEX_BYTES_MAX
   }
 
   /** Where the next segment goes: a new index when the open one is full. */
-  nextSegment(): Place | undefined {
+  async nextSegment(signal: AbortSignal): Promise<Place | undefined> {
     const { end } = this.place as Place
-    const full = end.segments >= SEGMENTS_PER_INDEX_MAX || end.offset >= INDEX_BYTES_MAX
-    return full ? this.nextIndex() : this.place
+    return this.full(end) || end.offset === 0 ? await this.nextIndex(signal) : this.place
+  }
+
+  /** An empty segment at the end of the index: it stands for what the segment before it stands for. */
+  private async close(generation: string, { index, offset }: PreviousIndex, signal: AbortSignal): Promise<void> {
+    if (!this.conditional) return
+    const key = segmentKey(generation, index, offset)
+    const provenance = this.provenanceOf('segment', key, this.state as SourceState, { bytes: 0 })
+    const body = encodeFrame(nothing(), { trailer: () => encodeProvenance(provenance), signal })
+    await claim(this.options.client, provenance, body, signal)
+    this.newestKey = key
+    this.options.digests?.closedBy(key)
+    this.options.log.debug('wal index closed', { position: formatPosition({ generation, index, offset }) })
   }
 
   /** Upload a changeset as the segment at `place`, and stand behind it. */
@@ -93,18 +146,21 @@ export class ReplicaWriter {
     const staged = this.options.digests?.stage(changes.size)
     const segment = encodeSegment(changes, state.pageCount, end, staged?.put)
     log.debug('write wal segment', { position })
-    const previous = end.offset === 0 ? place.previous : undefined
+    const before = end.offset === 0 ? place.previous : undefined
+    const previous = before && { index: before.index, offset: before.offset }
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
-    await client.put(key, encodeFrame(segment.frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT }), {
-      signal,
-    })
+    const body = encodeFrame(segment.frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
+    if (this.conditional) await claim(client, provenance, body, signal)
+    else await client.put(key, body, { signal })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.options.record.uploaded(segment.bytes)
     this.uploads++
     this.place = { generation, end: segment.end(), previous: undefined }
     staged?.acknowledged({ generation, key, source: state.source }, state.pageCount)
+    this.newestKey = key
+    this.state = state
   }
 
   /** Upload a snapshot of index `place`. `about` is asked when `pages` has ended: what the snapshot stands for. */
@@ -123,32 +179,34 @@ export class ReplicaWriter {
       const { state, ...extra } = about()
       return encodeProvenance(this.provenanceOf('snapshot', key, state, extra))
     }
-    const stored = await client.put(key, encodeFrame(pages, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT }), {
-      signal,
-    })
-    const elapsed = new LogDuration(clock.monotonic() - startMs)
+    this.snapshotSent = false
+    const frame = encodeFrame(pages, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
+    const ended = () => {
+      this.snapshotSent = true
+    }
+    const stored = await client.put(key, whole(frame, ended), { signal })
     this.uploads++
-    log.info('snapshot written', { position, elapsed, sz: stored.size })
     const { state, overlayBytes } = about()
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key
+    this.newestKey = newest
+    this.state = state
+    const elapsed = new LogDuration(clock.monotonic() - startMs)
+    log.info('snapshot written', { position, elapsed, sz: stored.size })
     this.options.digests?.snapshotAcknowledged({ generation, key: newest, source: state.source }, state.pageCount)
     this.options.record.snapshotStored({ key, size: stored.size, atMs: clock.now() })
     return stored
   }
 
-  /**
-   * An overlay whose snapshot never became visible is of no use to anybody. The snapshot goes first: a store that did not answer may
-   * have it all the same, and without the overlay it is a mixture of states. Failing to delete them does no harm.
-   */
-  async deleteUnborn({ generation, end }: Place): Promise<void> {
-    const { client } = this.options
-    try {
-      await client.delete([snapshotKey(generation, end.index)])
-      await client.delete([segmentKey(generation, end.index, 0)])
-    } catch {
-      // What is left is the beginning of a generation that nobody restores from.
-    }
+  /** The snapshot that was to begin a generation has failed: its overlay, if there is one, is of no use. */
+  async giveUp({ generation, end }: Place): Promise<void> {
+    const overlay = this.place?.generation === generation && this.place.end.offset > 0
+    if (overlay) await this.unborn.add(generation, end.index, this.snapshotSent)
+  }
+
+  /** Now and then, while the store works. */
+  sweep(): Promise<void> {
+    return this.unborn.sweep()
   }
 
   private provenanceOf(
@@ -156,13 +214,34 @@ export class ReplicaWriter {
     key: string,
     { pageSize, pageCount, observedAtMs, source }: SourceState,
     extra: Pick<Provenance, 'previous' | 'overlayBytes' | 'bytes'>,
-  ): Provenance {
+  ): Provenance & { readonly key: string } {
     const { writer } = this
-    return { version: 1, program: PROGRAM, writer, kind, key, pageSize, pageCount, observedAtMs, source, ...extra }
+    const { host } = this.options
+    return {
+      version: 1,
+      program: PROGRAM,
+      writer,
+      host,
+      kind,
+      key,
+      pageSize,
+      pageCount,
+      observedAtMs,
+      source,
+      ...extra,
+    }
   }
 
   private newIndex(index: number): IndexEnd {
     const salt = () => Number.parseInt(this.options.randomHex(4), 16)
     return openIndex(index, salt(), salt())
   }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** Calls `ended` when the last of `body` was taken. */
+async function* whole(body: AsyncIterable<Uint8Array>, ended: () => void): AsyncGenerator<Uint8Array> {
+  yield* body
+  ended()
 }

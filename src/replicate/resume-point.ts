@@ -1,5 +1,7 @@
 // Where a replica stands when the daemon starts: its newest object says in its provenance which state of the source it stands
 // for. There is no local state; a container may be thrown away at any time.
+//
+// What is found here is only a suggestion: another writer may be at work. The claims of replica-writer decide.
 
 import { GENERATIONS_PREFIX, isGeneration, parseKey, snapshotsPrefix, walPrefix } from '../model/layout.js'
 import type { Provenance } from '../model/provenance.js'
@@ -11,11 +13,19 @@ export interface ResumePoint {
   /** The first index without any segment: where to go on. A restore wants every index from a snapshot's on to have some. */
   readonly nextIndex: number
   /** Uncompressed end of the index before it, where that has segments. */
-  readonly previous: { readonly index: number; readonly offset: number } | undefined
+  readonly previous: PreviousIndex | undefined
+  readonly newestKey: string
   readonly provenance: Provenance
   readonly snapshot: ObjectInfo
   /** When the newest snapshot was stored. */
   readonly snapshotAtMs: number
+}
+
+export interface PreviousIndex {
+  readonly index: number
+  readonly offset: number
+  /** Nobody can write behind its end any more: an empty segment is there, or a snapshot in the index after it. */
+  readonly closed: boolean
 }
 
 /** Undefined when the replica is empty, or its newest object was not written by this program. */
@@ -37,16 +47,22 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
   }
   const reader = new ProvenanceReader(client, signal)
   const ofSegment = segment && (await reader.read(segment.info))
-  const previous = segment && { index: segment.index, offset: segment.offset + (ofSegment?.bytes ?? 0) }
   const onSegment = segment !== undefined && segment.index >= snapshotIndex
+  const previous = segment && {
+    index: segment.index,
+    offset: segment.offset + (ofSegment?.bytes ?? 0),
+    closed: ofSegment?.bytes === 0 || !onSegment,
+  }
   const provenance = onSegment ? ofSegment : await reader.read(snapshot)
-  if (!provenance || provenance.key !== (onSegment ? segment?.info : snapshot)?.key) return undefined
+  const newestKey = (onSegment && segment ? segment.info : snapshot).key
+  if (!provenance || provenance.key !== newestKey) return undefined
   const nextIndex = previous && onSegment ? previous.index + 1 : snapshotIndex
   const follows = previous?.index === nextIndex - 1 && ofSegment?.bytes !== undefined
   return {
     generation,
     nextIndex,
     previous: follows ? previous : undefined,
+    newestKey,
     provenance,
     snapshot,
     snapshotAtMs: snapshot.modifiedAtMs,

@@ -55,6 +55,7 @@ export function encodeSegment(
   const bytes = headerBytes + pages.length * frameBytes
   const checksum = new WalChecksum(false, start.checksum1, start.checksum2)
   const { salt1, salt2 } = start
+  let encoded = false
 
   async function* frames(): AsyncGenerator<Buffer> {
     if (headerBytes > 0) {
@@ -76,14 +77,13 @@ export function encodeSegment(
       }
       yield piece
     }
+    encoded = true
   }
 
-  const end = (): IndexEnd => ({
-    ...start,
-    offset: start.offset + bytes,
-    segments: start.segments + 1,
-    checksum1: checksum.checksum1,
-    checksum2: checksum.checksum2,
-  })
+  const end = (): IndexEnd => {
+    if (!encoded) throw new Error('the end of a segment is known only when all of it was encoded')
+    const { checksum1, checksum2 } = checksum
+    return { ...start, offset: start.offset + bytes, segments: start.segments + 1, checksum1, checksum2 }
+  }
   return { bytes, frames: frames(), end }
 }

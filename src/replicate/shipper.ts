@@ -6,7 +6,9 @@
 //   follow      the first change after a quiet time goes at once, later ones at most once per sync-interval, all that changed in
 //               between as one segment; an upload that failed is repeated with the very same content
 //
-// Lost continuity (told by the follower) leads back to `establish`.
+//   stand by    another writer has gone on with the generation, and the configuration says to leave it to it (see stand-by)
+//
+// Lost continuity (told by the follower) and a generation lost to another writer lead back to `establish`.
 
 import type { TimerClock } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
@@ -19,12 +21,15 @@ import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool } from '../source/spool.js'
 import { Boundaries, type Boundary } from './boundaries.js'
+import { WriterConflict } from './claim.js'
 import { type CopyEnd, DatabaseCopy } from './copy.js'
-import { type DigestFile, misfit } from './digest-file.js'
+import type { DigestFile } from './digest-file.js'
 import { ReplicaDigests } from './digests.js'
 import { Failures } from './failures.js'
 import type { Follower } from './follower.js'
 import { compareWithSource, type Difference } from './heal.js'
+import { keepDigests, takeKeptDigests } from './kept-digests.js'
+import { type ConflictPolicy, NO_CLEAN_STOP, OtherWriters } from './other-writers.js'
 import { ReplicaRecord } from './replica-record.js'
 import { type Place, positionOf, ReplicaWriter } from './replica-writer.js'
 import { findResumePoint, type ResumePoint } from './resume-point.js'
@@ -44,6 +49,10 @@ export interface ShipperOptions {
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
+  /** See OtherWritersOptions. */
+  readonly onConflict?: ConflictPolicy | undefined
+  readonly takeOverAfterMs?: number | undefined
+  readonly host?: string | undefined
   readonly snapshotProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined
   /** After lost continuity ship the difference instead of a new generation. */
   readonly heal?: boolean | undefined
@@ -76,6 +85,7 @@ export class Shipper implements Sink {
   private lostReason: string | undefined
   private resume: ResumePoint | undefined
   private looked = false
+  private readonly others: OtherWriters
   private readonly failures: Failures
   private readonly boundaries = new Boundaries()
   private lastShipMs = Number.NEGATIVE_INFINITY
@@ -102,6 +112,7 @@ export class Shipper implements Sink {
     this.record = new ReplicaRecord(options.clock)
     this.record.apart()
     this.writer = new ReplicaWriter({ ...options, record: this.record, digests: this.digests })
+    this.others = new OtherWriters(options)
     this.failures = new Failures(options.clock, options.randomHex, options.log)
   }
 
@@ -180,8 +191,13 @@ export class Shipper implements Sink {
     })
   }
 
+  /** Another writer has the replica, and it is left to it. */
+  get standingBy(): boolean {
+    return this.others.standingBy
+  }
+
   private get settled(): boolean {
-    if (this.failures.failing || this.follower.state() === undefined) return true
+    if (this.standingBy || this.failures.failing || this.follower.state() === undefined) return true
     return this.joined && this.copyAbort === undefined
   }
 
@@ -201,11 +217,13 @@ export class Shipper implements Sink {
     cancel()
     this.failures.close()
     const why = this.failures.last ?? this.lostReason
-    const apart = !this.joined && this.follower.hasSource
+    const apart = !this.joined && this.follower.hasSource && !this.standingBy
     if (apart && why === undefined) this.options.log.warn('stopped before the first snapshot was complete')
     const left = this.outgoing !== undefined || this.pending.size > 0 || (apart && why !== undefined)
+    if (!left && this.joined) await this.others.markCleanStop(this.writer.newestKey, this.writer.writer)
     this.forget()
-    await this.keepDigests()
+    const { digestFile, log } = this.options
+    if (this.digests && digestFile) await keepDigests(this.digests, digestFile, log)
     await this.options.client.close()
     if (left) {
       const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(why ?? 'no time was left')}`
@@ -252,7 +270,7 @@ export class Shipper implements Sink {
           return
         }
         this.record.failed(error)
-        waitMs = this.failures.failed(error)
+        waitMs = error instanceof WriterConflict ? this.conflict(error) : this.failures.failed(error)
       }
       if (this.settled) this.onSettled?.()
       if (this.inSync && this.writer.place) {
@@ -271,6 +289,10 @@ export class Shipper implements Sink {
     this.idle = false
     if (!this.joined && !this.outgoing) {
       if (this.stopping) return 0
+      if (this.standingBy) {
+        if (!(await this.others.ourTurn(this.abort.signal))) return this.others.pauseMs
+        this.looked = false
+      }
       await this.establish()
       return 0
     }
@@ -315,9 +337,15 @@ export class Shipper implements Sink {
   /** Continue the replica's generation, heal it, or begin a new one. */
   private async establish(): Promise<void> {
     const { signal } = this.abort
+    const { digestFile, log } = this.options
     if (!this.looked) {
+      this.writer.conditional = await this.others.findConditional(signal)
       this.resume = await findResumePoint(this.options.client, signal)
-      await this.readDigests()
+      if (this.resume && !(await this.others.mayContinue(this.resume.newestKey, this.writer.writer, signal))) {
+        this.resume = undefined
+        this.lostReason = NO_CLEAN_STOP
+      }
+      if (this.digests && digestFile) await takeKeptDigests(this.digests, digestFile, this.resume, log)
       this.looked = true
     }
     const { resume } = this
@@ -327,7 +355,7 @@ export class Shipper implements Sink {
     const plan = planResume({
       continuity,
       generation: resume !== undefined || this.writer.place !== undefined,
-      namesLeft: resume ? resume.nextIndex <= INDEX_MAX : !this.writer.place || this.writer.nextSegment() !== undefined,
+      namesLeft: resume ? resume.nextIndex <= INDEX_MAX : this.writer.namesLeft,
       digests: this.digests?.known !== undefined,
     })
     if (resume && plan.how !== 'new-generation') {
@@ -389,7 +417,7 @@ export class Shipper implements Sink {
       this.dropOutgoing()
       this.digests?.forget()
       this.lostReason ??= reason
-      await this.writer.deleteUnborn(place)
+      await this.writer.giveUp(place)
       throw error
     }
     this.resume = undefined
@@ -460,8 +488,24 @@ export class Shipper implements Sink {
     }
   }
 
+  /** Another writer has gone on with this generation. The result is how long to wait. */
+  private conflict(conflict: WriterConflict): number {
+    this.follower.leave(this)
+    this.joined = false
+    this.inBatch = false
+    this.dropOutgoing()
+    this.pending.clear()
+    // Nothing of what was known of this generation counts any more.
+    this.resume = undefined
+    this.writer.place = undefined
+    this.digests?.forget()
+    this.record.apart()
+    this.lostReason = this.others.met(conflict, this.writer.writer)
+    return this.others.pauseMs
+  }
+
   private async ship(outgoing: Outgoing): Promise<void> {
-    const place = this.writer.nextSegment()
+    const place = await this.writer.nextSegment(this.abort.signal)
     if (!place) {
       this.dropOutgoing()
       this.indexesExhausted()
@@ -469,6 +513,8 @@ export class Shipper implements Sink {
     }
     await this.writer.writeSegment(outgoing.changes, outgoing.state, place, this.abort.signal)
     this.boundaries.acknowledged(this.writer.place as Place)
+    this.failures.shipped(outgoing.changes.bytes)
+    await this.writer.sweep()
     this.changedSinceSnapshot = true
     this.dropOutgoing()
     this.record.arrived()
@@ -479,7 +525,7 @@ export class Shipper implements Sink {
   }
 
   private async snapshotNextIndex(): Promise<void> {
-    const target = this.writer.nextIndex()
+    const target = await this.writer.nextIndex(this.abort.signal)
     if (target) await this.snapshot(target, true)
     else this.indexesExhausted()
   }
@@ -487,31 +533,6 @@ export class Shipper implements Sink {
   private indexesExhausted(): void {
     this.follower.leave(this)
     this.lost('max index exceeded')
-  }
-
-  /** What was kept about the replica when we stopped the last time. */
-  private async readDigests(): Promise<void> {
-    const { digestFile, log } = this.options
-    if (!this.digests || !digestFile) return
-    try {
-      const kept = await digestFile.read()
-      if (!kept) return
-      const reason = this.resume ? misfit(kept, this.resume.generation, this.resume.provenance) : 'no generation exists'
-      if (reason === undefined) await this.digests.adopt(kept.pages, kept.at)
-      else log.info('page digests that were kept do not fit', { reason })
-    } catch (error) {
-      log.warn('page digests that were kept cannot be used', { error })
-    }
-  }
-
-  private async keepDigests(): Promise<void> {
-    const known = this.digests?.known
-    if (!known) return
-    try {
-      await this.options.digestFile?.keep(known)
-    } catch (error) {
-      this.options.log.warn('page digests cannot be kept; the next start may begin a new generation', { error })
-    }
   }
 
   private newChangeset(): Changeset {

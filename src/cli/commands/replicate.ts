@@ -2,6 +2,7 @@
 // its output any more; always with a final sync of everything that is committed by then.
 
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { systemClock } from '../../clock.js'
 import { configFromUrls, loadConfig, secretsOf } from '../../config/load.js'
@@ -69,6 +70,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
       source: systemSource,
       clock: systemClock,
       randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+      host: hostname(),
       log,
     })
     if (config.addr !== '') {
@@ -115,15 +117,12 @@ async function openDatabase(
   if (database.replicas.length === 0) log.warn('database has no replicas, it is not backed up', { path })
   const replicas = await Promise.all(
     database.replicas.map(async (replica) => {
-      const { name, type, syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs } = replica
-      const { retentionMs, retentionCheckIntervalMs } = replica
+      const { name, type, syncIntervalMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
       const snapshotProgress = progress.of(path, name)
       const note = policyNote(replica)
       if (note !== undefined) log.warn(note, { db: path, replica: name })
-      const client = await openReplica(replica)
-      const intervals = { syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs }
-      return { name, client, ...intervals, retentionMs, retentionCheckIntervalMs, snapshotProgress }
+      return { ...replica, client: await openReplica(replica), snapshotProgress }
     }),
   )
   return { ...database, metaPath, spoolDirectory: metaPath, replicas }

@@ -44,6 +44,8 @@ describe('defaults', () => {
       retentionCheckIntervalMs: 3_600_000,
       validationIntervalMs: 0,
       maxBehindMs: 32_000, // 30s + 2 × sync-interval
+      onConflict: 'new-generation',
+      takeOverAfterMs: 60_000,
     }
     expect(config.databases).toEqual([
       {
@@ -93,7 +95,8 @@ dbs:
     replicas:
       - {type: s3, name: 12, bucket: yes, path: /a//b/, region: eu, endpoint: "http://h:1", force-path-style: off, skip-verify: on,
          access-key-id: k, secret-access-key: s, sync-interval: 2.5s, snapshot-interval: 1h30m, retention: 10m,
-         retention-check-interval: 1h, validation-interval: 100us, max-behind: 90s}
+         retention-check-interval: 1h, validation-interval: 100us, max-behind: 90s,
+         on-conflict: stand-by, take-over-after: 5m}
 `)
     const socketPath = join(userInfo().homedir, 'l.sock')
     expect(config).toMatchObject({ addr: ':9090', exec: 'bin/server -p 3000', socketPath })
@@ -125,6 +128,8 @@ dbs:
       retentionCheckIntervalMs: 600_000, // not less often than things expire
       validationIntervalMs: 0.1,
       maxBehindMs: 90_000,
+      onConflict: 'stand-by',
+      takeOverAfterMs: 300_000,
     })
   })
 
