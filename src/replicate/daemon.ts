@@ -52,6 +52,8 @@ export interface DaemonDatabase {
 
 export interface DaemonOptions {
   readonly databases: readonly DaemonDatabase[]
+  /** Page images that wait in memory, all databases together; what is more goes to the spool files. 48 MiB by default. */
+  readonly pendingBytesMax?: number | undefined
   readonly source: Source
   readonly clock: TimerClock
   readonly randomHex: (bytes: number) => string
@@ -60,7 +62,6 @@ export interface DaemonOptions {
   readonly log: Logger
 }
 
-/** Page images that wait in memory, all databases together; what is more goes to the spool files. */
 const PENDING_BYTES_MAX = 48 << 20
 
 export class Daemon {
@@ -82,7 +83,7 @@ export class Daemon {
     const { source, clock, randomHex, host } = options
     this.clock = clock
     this.startedAtMs = clock.now()
-    const pool = new ChunkPool(PENDING_BYTES_MAX)
+    const pool = new ChunkPool(options.pendingBytesMax ?? PENDING_BYTES_MAX)
     const windowTurns = new WindowTurns()
     const turns = new Turns()
     this.units = options.databases.map((database) => {

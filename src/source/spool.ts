@@ -32,6 +32,16 @@ export class ChunkPool {
   }
 }
 
+/** Why nothing can be kept in a directory, as the error message would say it later; undefined when it can. */
+export function spoolProblem(directory = tmpdir()): string | undefined {
+  try {
+    closeSync(openUnnamed(directory))
+    return undefined
+  } catch (cause) {
+    return problemIn(directory, cause)
+  }
+}
+
 export class Spool {
   private chunks: Buffer[] = []
   private memorySlots = 0
@@ -70,13 +80,12 @@ export class Spool {
       return
     }
     try {
-      this.fd ??= this.openFile()
+      this.fd ??= openUnnamed(this.directory)
       let done = 0
       const at = (slot - this.memorySlots) * this.pageSize
       while (done < page.length) done += writeSync(this.fd, page, done, page.length - done, at + done)
     } catch (cause) {
-      const message = `cannot keep changed pages in ${this.directory}: ${messageOf(cause)}; free space there or set TMPDIR to a larger place`
-      throw new LitestreamError('LOCAL', message, { cause })
+      throw new LitestreamError('LOCAL', problemIn(this.directory, cause), { cause })
     }
   }
 
@@ -112,13 +121,17 @@ export class Spool {
     const at = (slot % perChunk) * this.pageSize
     return chunk.subarray(at, at + this.pageSize)
   }
+}
 
-  /** The name is gone at once, so that a crash leaves nothing behind. */
-  private openFile(): number {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
-    const folder = mkdtempSync(join(this.directory, 'litestream-spool-'))
-    const fd = openSync(join(folder, 'pages'), 'wx+', 0o600)
-    rmSync(folder, { recursive: true })
-    return fd
-  }
+/** A file whose name is gone at once, so that a crash leaves nothing behind. */
+function openUnnamed(directory: string): number {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const folder = mkdtempSync(join(directory, 'litestream-spool-'))
+  const fd = openSync(join(folder, 'pages'), 'wx+', 0o600)
+  rmSync(folder, { recursive: true })
+  return fd
+}
+
+function problemIn(directory: string, cause: unknown): string {
+  return `cannot keep changed pages in ${directory}: ${messageOf(cause)}; free space there or set TMPDIR to a larger place`
 }

@@ -2,112 +2,23 @@
 // root or as the application's user; the volume must look as it does without us, and the replica must hold exactly what the
 // application committed. The application (support/containers) is an ordinary user of SQLite and runs as 1000:1000.
 
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
+import { beforeAll, describe, expect, type TestContext, test } from 'vitest'
+import { OUR_IMAGE, prepareImages } from '../support/containers/docker.js'
 import {
-  APPLICATION_IMAGE,
-  buildImages,
-  Container,
-  OUR_IMAGE,
-  runContainer,
-  Volume,
-} from '../support/containers/docker.js'
-import { minioServer } from '../support/minio.js'
+  DATABASE,
+  HARDENED,
+  makeScene,
+  type Scene,
+  type SceneOptions,
+  STORAGE,
+  stateLines,
+  USER,
+} from '../support/containers/scene.js'
 import { run } from '../support/process.js'
 import { needDocker } from '../support/programs.js'
-import { resource } from '../support/resources.js'
-import { tempDirectory } from '../support/temp.js'
 
-const STORAGE = '/rails/storage'
-const DATABASE = `${STORAGE}/production.sqlite3`
-const USER = '1000:1000'
+beforeAll(prepareImages, 25 * 60_000)
 
-beforeAll(async () => {
-  if ((await resource('docker')) === '') await buildImages()
-}, 25 * 60_000)
-
-interface Scene {
-  /** An application container; it writes until there are `count` transactions. */
-  application(count: number): Promise<Container>
-  /** A one-shot command of the application's program. */
-  ask(...words: string[]): Promise<string>
-  /** A command of the application's program that goes on. */
-  background(...words: string[]): Promise<Container>
-  litestream(options?: readonly string[]): Promise<Container>
-  /** What `state` prints of a restored copy. */
-  restored(): Promise<string>
-  /** Names, owners, modes and sizes on the database's volume. */
-  listing(): Promise<string>
-}
-
-interface SceneOptions {
-  readonly mount: 'ro' | 'rw'
-  readonly storage: 'directory' | 'minio'
-  readonly user?: string
-}
-
-async function makeScene(context: TestContext, { mount, storage, user = '0:0' }: SceneOptions): Promise<Scene> {
-  await needDocker(context)
-  const started: Container[] = []
-  const volumes: Volume[] = []
-  onTestFinished(async () => {
-    for (const container of started) {
-      if (context.task.result?.state === 'fail') console.error(`container ${container.id}:\n${await container.logs()}`)
-      await container.remove()
-    }
-    for (const volume of volumes) await volume.remove()
-  })
-  const start = async (options: readonly string[], image: string, words: readonly string[]): Promise<Container> => {
-    const container = await Container.start(options, image, words)
-    started.push(container)
-    return container
-  }
-  const database = await Volume.create('database', USER)
-  const replica = await Volume.create('replica', user)
-  volumes.push(database, replica)
-  const { yaml, options: storageOptions } = storage === 'minio' ? await inMinio() : inDirectory(replica)
-  const config = join(tempDirectory('containers'), 'litestream.yml')
-  writeFileSync(config, `dbs:\n- path: ${DATABASE}\n  replicas: [{${yaml}, sync-interval: 200ms}]\n`)
-  const ours = ['--volume', `${config}:/etc/litestream.yml:ro`, ...storageOptions]
-  const shared = ['--user', USER, '--volume', `${database.name}:${STORAGE}`]
-
-  return {
-    application: (count) => start(shared, APPLICATION_IMAGE, ['write', DATABASE, String(count)]),
-    background: (...words) => start(shared, APPLICATION_IMAGE, words),
-    ask: (...words) => runContainer(shared, APPLICATION_IMAGE, words),
-    litestream: (options = []) => {
-      const words = ['--user', user, '--volume', `${database.name}:${STORAGE}:${mount}`, ...ours, ...options]
-      return start(words, OUR_IMAGE, ['replicate'])
-    },
-    restored: () => {
-      const script = `litestream restore -o /tmp/copy ${DATABASE} && node /application.cjs state /tmp/copy`
-      return runContainer([...ours, '--entrypoint', 'sh'], APPLICATION_IMAGE, ['-c', script])
-    },
-    listing: () => runContainer(shared, APPLICATION_IMAGE, ['list', STORAGE]),
-  }
-}
-
-function inDirectory(replica: Volume) {
-  return { yaml: 'path: /backup/production', options: ['--volume', `${replica.name}:/backup`] }
-}
-
-/** The variables as Kamal passes them, in the container's environment. */
-async function inMinio() {
-  const { endpoint, accessKeyId, secretAccessKey, createBucket } = await minioServer()
-  const env = {
-    BUCKET_NAME: await createBucket('containers'),
-    S3_ENDPOINT: endpoint,
-    LITESTREAM_ACCESS_KEY_ID: accessKeyId,
-    LITESTREAM_SECRET_ACCESS_KEY: secretAccessKey,
-  }
-  const options = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const yaml = `type: s3, bucket: "\${BUCKET_NAME}", path: production, endpoint: "\${S3_ENDPOINT}"`
-  // MinIO listens on the host's own address.
-  return { yaml, options: [...options, '--network', 'host'] }
-}
-
-const stateLines = (logs: string): string[] => logs.split('\n').filter((line) => /^\d+ /.test(line))
 const SNAPSHOT = /msg="snapshot written"/
 
 const COUNT = 150
@@ -125,8 +36,6 @@ async function withoutUs(context: TestContext): Promise<{ during: string; after:
   return control
 }
 
-const hardened = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges']
-
 const places: Record<string, SceneOptions & { readonly options?: readonly string[] }> = {
   'read-only, root, to a directory': { mount: 'ro', storage: 'directory' },
   'read-only, root, to MinIO': { mount: 'ro', storage: 'minio' },
@@ -134,7 +43,7 @@ const places: Record<string, SceneOptions & { readonly options?: readonly string
     mount: 'ro',
     storage: 'directory',
     user: USER,
-    options: hardened,
+    options: HARDENED,
   },
   'writable, root, to a directory': { mount: 'rw', storage: 'directory' },
 }
@@ -253,7 +162,7 @@ test('the image is a drop-in: entry point, name twice, shell, health check, vers
   const docker = (options: string[], ...words: string[]) =>
     run('docker', ['run', '--rm', ...options, OUR_IMAGE, ...words])
   expect(await docker([], 'version')).toMatchObject({ code: 0, stdout: 'v0.1.0\n' })
-  expect(await docker(['--user', USER, ...hardened], 'litestream', 'version')).toMatchObject({
+  expect(await docker(['--user', USER, ...HARDENED], 'litestream', 'version')).toMatchObject({
     code: 0,
     stdout: 'v0.1.0\n',
   })

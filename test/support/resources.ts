@@ -4,6 +4,7 @@
 //   litestream        the real Litestream 0.3.13 (npm package, checked by its hash)
 //   lz4               the real lz4 tool
 //   docker            '' when a Docker engine answers, else the reason why there is none
+//   images            '' once our image and the application's of the container tests are built
 //   minioProgram      how to run MinIO: `image:<name>` or the path of a binary
 //   minio             a running MinIO shared by the whole run, as JSON (see minio.ts)
 //
@@ -14,17 +15,22 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, request, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buildImages } from './containers/docker.js'
 import { findDocker, findLitestream, findLz4, findMinio } from './find-programs.js'
 import { makeDist } from './make-dist.js'
 import { startSharedMinio, stopSharedMinio } from './minio-server.js'
 
-export type ResourceName = 'dist' | 'litestream' | 'lz4' | 'docker' | 'minioProgram' | 'minio'
+export type ResourceName = 'dist' | 'litestream' | 'lz4' | 'docker' | 'images' | 'minioProgram' | 'minio'
 
 const makers: Record<ResourceName, () => Promise<string>> = {
   dist: makeDist,
   litestream: findLitestream,
   lz4: findLz4,
   docker: findDocker,
+  images: async () => {
+    await buildImages()
+    return ''
+  },
   minioProgram: async () => findMinio(await makeOnce('docker')),
   minio: async () => startSharedMinio(await makeOnce('minioProgram')),
 }

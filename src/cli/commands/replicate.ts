@@ -18,10 +18,12 @@ import { policyNote } from '../../plan/snapshot-plan.js'
 import { openReplica } from '../../replica/open.js'
 import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
 import { systemSource } from '../../source/source.js'
+import { spoolProblem } from '../../source/spool.js'
 import { VERSION } from '../../version.js'
 import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
 import { ExecProcess } from '../exec.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, type StopReason } from '../io.js'
+import { formatBytes } from '../progress.js'
 import { SnapshotProgress } from '../snapshot-progress.js'
 import { formatUsage } from '../usage.js'
 
@@ -32,6 +34,9 @@ const USAGE = {
   about: 'replicate follows the databases of the configuration, or the one given, and keeps their replicas up to date.',
   flags: [['-exec CMD', 'Run this command and stop, after a last sync, when it ends.']],
 } as const
+
+/** Twice the default `max-wal-size`. */
+const UNSPOOLED_BYTES_MAX = 256 << 20
 
 /** Kamal and Docker kill ten seconds after asking. */
 const STOP_DEADLINE_MS = 8000
@@ -68,6 +73,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     daemon = new Daemon({
       databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
       source: systemSource,
+      pendingBytesMax: pendingBytesMax(config, log),
       clock: systemClock,
       randomHex: (bytes) => randomBytes(bytes).toString('hex'),
       host: hostname(),
@@ -104,6 +110,19 @@ async function configOf(
   if (urls.length === 0) throw usage(`must specify at least one replica URL for ${path}`)
   if (flags.config !== '') throw usage('cannot specify a replica URL and the -config flag')
   return configFromUrls(path, urls, io)
+}
+
+/**
+ * How much may wait in memory: more where there is no place for spool files, as in a container with a read-only root and no /tmp. It is
+ * told now, and not by the first large transaction. Undefined for the default.
+ */
+function pendingBytesMax(config: Config, log: Logger): number | undefined {
+  const directories = new Set(config.databases.map(({ metaPath }) => metaPath))
+  const problem = [...directories].map((directory) => spoolProblem(directory)).find((found) => found !== undefined)
+  if (problem === undefined) return undefined
+  const reason = `${problem} (a container needs --tmpfs /tmp or a volume there)`
+  log.warn('large transactions have to wait in memory', { limit: formatBytes(UNSPOOLED_BYTES_MAX), reason })
+  return UNSPOOLED_BYTES_MAX
 }
 
 async function openDatabase(

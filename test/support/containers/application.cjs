@@ -1,7 +1,8 @@
 // The application of the container tests, in a container of its own: an ordinary user of SQLite that checks itself.
 //
-//   write DB [COUNT]   one transaction each 20 ms until there are COUNT (for ever without); then keeps the database open. SIGTERM
-//                      closes it and ends.
+//   write DB [COUNT [PACE]]   one transaction each PACE ms (20; 0: as fast as it goes) until there are COUNT (for ever without); then
+//                      keeps the database open. SIGTERM closes it and ends.
+//   fill DB MEBIBYTES  so much in one transaction
 //   checkpoint DB      PRAGMA wal_checkpoint(TRUNCATE)
 //   state DB           the newest transaction and a digest of everything, after an integrity check
 //   list DIRECTORY     what an observer must leave as it is: names, owners, modes and sizes
@@ -41,7 +42,7 @@ function open(path) {
 }
 
 const commands = {
-  async write(path, count = 'Infinity') {
+  async write(path, count = 'Infinity', paceMs = PACE_MS) {
     const database = open(path)
     const stateOf = stateReader(database)
     const insert = database.prepare('insert into log values (?, ?, ?)')
@@ -66,8 +67,18 @@ const commands = {
         written = true
         console.log('all written')
       }
-      await new Promise((resolve) => setTimeout(resolve, PACE_MS))
+      if (Number(paceMs) > 0 || written) await new Promise((resolve) => setTimeout(resolve, Number(paceMs) || PACE_MS))
+      else await new Promise(setImmediate)
     }
+    database.close()
+  },
+  fill(path, mebibytes) {
+    const database = open(path)
+    database.exec('create table if not exists filling (bytes blob)')
+    const insert = database.prepare('insert into filling values (randomblob(1048576))')
+    database.transaction(() => {
+      for (let i = 0; i < Number(mebibytes); i++) insert.run()
+    })()
     database.close()
   },
   checkpoint(path) {

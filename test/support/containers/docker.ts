@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { projectRoot } from '../make-dist.js'
 import { mustRun, run } from '../process.js'
+import { resource } from '../resources.js'
 import { until } from '../until.js'
 
 export const OUR_IMAGE = 'litestream-node:test'
@@ -12,6 +13,11 @@ export const APPLICATION_IMAGE = 'litestream-node:test-application'
 
 /** Compiles SQLite on a machine without a cache of it. */
 const BUILD_TIMEOUT_MS = 20 * 60_000
+
+/** For `beforeAll`: the images, once per test run, where there is an engine. */
+export async function prepareImages(): Promise<void> {
+  if ((await resource('docker')) === '') await resource('images')
+}
 
 export async function buildImages(): Promise<void> {
   const options = { cwd: projectRoot, timeoutMs: BUILD_TIMEOUT_MS }
