@@ -2,6 +2,7 @@
 // imported when they are called: a list must not wait for what only the daemon needs.
 
 import { usage } from './args.js'
+import { printForGem } from './gem-errors.js'
 import { type CommandIo, type CommandModule, EXIT_FAILURE } from './io.js'
 import { printFailure } from './output.js'
 
@@ -27,6 +28,7 @@ export async function dispatch(argv: readonly string[], io: CommandIo): Promise<
     return await (await load()).run([...words.slice(1)], io)
   } catch (error) {
     printFailure(io, error)
+    printForGem(io, name, error)
     return EXIT_FAILURE
   }
 }

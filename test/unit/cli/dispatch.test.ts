@@ -137,3 +137,32 @@ describe('with a configuration', () => {
     expect(stderr.match(/error="[^"]*l\.yml:\d: unknown key/g)).toHaveLength(2)
   })
 })
+
+describe('under the litestream gem (LITESTREAM_INSTALL_DIR is set)', () => {
+  const env = { LITESTREAM_INSTALL_DIR: '/usr/local/lib/litestream' }
+
+  test.each(['databases', 'generations', 'snapshots', 'wal'])(
+    '%s: a failure is also the one table that it raises for, in a single cell',
+    async (name) => {
+      const operands = name === 'databases' ? [] : ['storage/production.sqlite3']
+      const { code, stdout, stderr } = await litestream([name, '-config', '/no such file', ...operands], env)
+      expect(code).toBe(1)
+      expect(stdout).toBe('level error\nERROR config\u00a0file\u00a0not\u00a0found:\u00a0/no\u00a0such\u00a0file\n')
+      expect(stderr).toContain('config file not found: /no such file')
+    },
+  )
+
+  test('several problems of a configuration are one row', async () => {
+    const path = join(tempDirectory('gem'), 'litestream.yml')
+    writeFileSync(path, 'dbs: [{path: a.db, nonsense: 1, replicas: [{path: /r, other: 2}]}]')
+    const { stdout } = await litestream(['databases', '-config', path], env)
+    expect(stdout.split('\n')).toHaveLength(3)
+    expect(stdout).toMatch(/^level error\nERROR [^ \n]*nonsense[^ \n]*;\u00a0[^ \n]*other[^ \n]*\n$/)
+  })
+
+  test('other commands, and other callers, see nothing of it', async () => {
+    expect((await litestream(['restore', '-config', '/nowhere', 'a.db'], env)).stdout).toBe('')
+    expect((await litestream(['databases', '-config', '/nowhere'])).stdout).toBe('')
+    expect((await litestream(['databases', '-config', '/nowhere'], { LITESTREAM_INSTALL_DIR: '' })).stdout).toBe('')
+  })
+})
