@@ -2,6 +2,7 @@
 //
 //   write DB [COUNT [PACE]]   one transaction each PACE ms (20; 0: as fast as it goes) until there are COUNT (for ever without); then
 //                      keeps the database open. SIGTERM closes it and ends.
+//   rails DIRECTORY COUNT     as write with production.sqlite3 there, and keeps the databases of cache, queue and cable open
 //   fill DB MEBIBYTES  so much in one transaction
 //   checkpoint DB      PRAGMA wal_checkpoint(TRUNCATE)
 //   state DB           the newest transaction and a digest of everything, after an integrity check
@@ -71,6 +72,11 @@ const commands = {
       else await new Promise(setImmediate)
     }
     database.close()
+  },
+  async rails(directory, count) {
+    const others = ['cache', 'queue', 'cable'].map((name) => open(join(directory, `production_${name}.sqlite3`)))
+    await commands.write(join(directory, 'production.sqlite3'), count)
+    for (const database of others) database.close()
   },
   fill(path, mebibytes) {
     const database = open(path)
