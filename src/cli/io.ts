@@ -9,6 +9,8 @@ import type { LitestreamError } from '../errors.js'
 export const EXIT_OK = 0
 /** Every failure, every help text and an empty command line, as in the original. */
 export const EXIT_FAILURE = 1
+/** Of `verify`: it could not be decided. */
+export const EXIT_INCONCLUSIVE = 2
 
 export interface TextOutput {
   write(text: string): void

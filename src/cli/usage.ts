@@ -17,12 +17,14 @@ The commands are:
 \treplicate    follow databases and keep their replicas up to date
 \trestore      bring a database back from a replica
 \tsnapshots    list the snapshots of a database's replicas
+\tverify       prove that replicas restore to what their databases hold
 \tversion      print the version
 \twal          list the WAL segments of a database's replicas
 
 "litestream <command> -h" explains a command.
 
-Exit status: 0 when the command did what was asked; 1 for every failure, for help, and for no command.
+Exit status: 0 when the command did what was asked; 1 for every failure, for help, and for no command; 2 when verify could not
+decide.
 A failure is one line on stderr; the lists print nothing but their table on stdout.
 `
 

@@ -10,7 +10,7 @@
 //   attached   an application has it open; we follow its WAL under pins (see attachment)
 
 import { isLitestreamError, messageOf } from '../errors.js'
-import type { FileStamp } from '../model/provenance.js'
+import type { FileStamp, WalCursor } from '../model/provenance.js'
 import type { DatabaseFacts } from '../plan/health.js'
 import type { PinPlace } from '../plan/let-go-plan.js'
 import type { ObservedFiles } from '../source/files.js'
@@ -23,6 +23,7 @@ import { Refusals } from './refusals.js'
 import { Requests, Retry } from './requests.js'
 import type { Sink, SourceState } from './sink.js'
 import { SourceStats } from './source-stats.js'
+import type { PageTaker } from './stretch.js'
 
 export type FollowerStatus = 'missing' | 'waiting' | 'quiescent' | 'attached'
 
@@ -183,6 +184,11 @@ export class Follower {
     const header = this.attachment?.walIndex
     if (!header) return 0
     return cursor && sameCycle(header, cursor) ? Math.max(0, header.mxFrame - cursor.frames) : header.mxFrame
+  }
+
+  /** The pages that changed between two commits of the WAL cycle that lasts; see the tracker. */
+  between(from: WalCursor, to: WalCursor, take: PageTaker, signal: AbortSignal): Promise<boolean> {
+    return this.requests.add(async () => (await this.attachment?.tracker.between(from, to, take)) ?? false, signal)
   }
 
   private sinks(): Set<Sink> {

@@ -15,7 +15,7 @@ import { type CrossingFacts, judgeCrossing } from '../sqlite/crossing.js'
 import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
 import { passesGate, type WalScanner } from '../sqlite/wal-scan.js'
 import type { Sink, SourceState } from './sink.js'
-import { type Stretch, StretchReader } from './stretch.js'
+import { type PageTaker, type Stretch, StretchReader } from './stretch.js'
 
 export type Look =
   | { readonly outcome: 'current' | 'moved' }
@@ -153,6 +153,25 @@ export class WalTracker {
     sink.commit(this.stateAt(cursor, header))
     this.sinks.add(sink)
     return true
+  }
+
+  /**
+   * The pages that changed between two commits of the cycle that lasts, in their last versions, to whoever wants to stand at the later
+   * one. False when that cannot be told (any more); what was taken is worth nothing then.
+   */
+  async between(from: WalCursor, to: WalCursor, take: PageTaker): Promise<boolean> {
+    const { current, header } = this
+    if (!current || !header || !sameCycle(from, current) || !sameCycle(to, current)) return false
+    if (to.frames < from.frames || to.frames > current.frames) return false
+    const scanner =
+      from.frames === 0
+        ? scannerAtStart(this.files, current)
+        : scannerAtCursor(this.pageSize, header.bigEndianChecksum, from)
+    const stretch = scanner && (await this.reader.scan(scanner, to.frames))
+    const arrived = to.frames === 0 || (scanner?.checksum1 === to.checksum1 && scanner.checksum2 === to.checksum2)
+    if (!stretch || !arrived) return false
+    await this.reader.copy(stretch, take)
+    return this.stillIn(current)
   }
 
   private async advance(cursor: WalCursor, header: WalIndexHeader): Promise<Look> {
