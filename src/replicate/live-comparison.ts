@@ -124,7 +124,7 @@ export class LiveComparison {
       const { anchor } = this
       if (!anchor) return last ? inconclusive('the source is never at rest', newest) : undefined
       // Restoring is work: without a common commit it is worth it at the beginning, for a database at rest, and at the end.
-      if (!first && !last) return undefined
+      if (!first && !last && !this.damage) return undefined
       const verdict = await this.compare(replica, newest, anchor.pages, false, signal)
       return last || verdict.outcome === 'ok' ? verdict : undefined
     } catch (error) {

@@ -1,14 +1,15 @@
 // Healing by comparison with the real command: continuity is lost on purpose, by checkpoints of the application while the daemon is frozen
 // or away. The generation goes on, and what is in it is the database, page for page, to us and to the real Litestream.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { runReal } from '../support/litestream-real.js'
+import { MOUNTS, type Mount, needNamespaces, readOnlyCommand } from '../support/observer/child.js'
 import { differingPages } from '../support/observer/scene.js'
-import type { Running } from '../support/process.js'
-import { runOurs } from '../support/programs.js'
+import { type Running, start } from '../support/process.js'
+import { distMain, runOurs } from '../support/programs.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
 import {
@@ -83,47 +84,68 @@ async function expectExact({ directory, app, replica }: Setting): Promise<void> 
   }
 }
 
+/** The daemon, which sees the directory of the database as the mount is. */
+async function startOn(mount: Mount, { directory, yaml }: Setting): Promise<Running> {
+  if (mount === 'writable') return await startWithConfig(directory, yaml)
+  const config = join(directory, 'litestream.yml')
+  writeFileSync(config, yaml)
+  const [file = '', ...words] = readOnlyCommand(join(directory, 'storage'))
+  const running = start(file, [...words, process.execPath, await distMain(), 'replicate', '-config', config])
+  onTestFinished(async () => {
+    running.kill('SIGKILL')
+    await running.finished
+  })
+  return running
+}
+
 const healedIn = (log: string): string[] => linesWith(log, 'healed by comparison')
 
-test('commits that nobody saw, again and again: the generation goes on, and is exact each time', async () => {
-  const setting = setUp()
-  const { directory, app, replica, side, fill } = setting
-  fill(300)
-  const daemon = await startWithConfig(directory, setting.yaml)
-  await untilReplicated(app, fileTarget(replica), directory)
-  const unseen = [
-    () => fill(20),
-    () => side.exec('DELETE FROM filler WHERE id % 3 = 0; VACUUM'),
-    () => side.exec('UPDATE filler SET b = randomblob(3000) WHERE id % 50 = 1'),
-    () => side.exec('DELETE FROM filler; VACUUM'),
-    () => fill(500),
-  ]
-  for (const [i, change] of unseen.entries()) {
-    app.write(`seen ${i}`)
+test.for(MOUNTS)(
+  'on a %s mount: commits that nobody saw, again and again: the generation goes on, and is exact each time',
+  {
+    timeout: 180_000,
+  },
+  async (mount, context) => {
+    needNamespaces(context, mount)
+    const setting = setUp()
+    const { directory, app, replica, side, fill } = setting
+    fill(300)
+    const daemon = await startOn(mount, setting)
     await untilReplicated(app, fileTarget(replica), directory)
-    await loseContinuity(daemon, setting, change)
-    await until(() => healedIn(daemon.output()).length === i + 1, { what: `healing ${i + 1}` })
-    await untilReplicated(app, fileTarget(replica), directory)
+    const unseen = [
+      () => fill(20),
+      () => side.exec('DELETE FROM filler WHERE id % 3 = 0; VACUUM'),
+      () => side.exec('UPDATE filler SET b = randomblob(3000) WHERE id % 50 = 1'),
+      () => side.exec('DELETE FROM filler; VACUUM'),
+      () => fill(500),
+    ]
+    for (const [i, change] of unseen.entries()) {
+      app.write(`seen ${i}`)
+      await untilReplicated(app, fileTarget(replica), directory)
+      await loseContinuity(daemon, setting, change)
+      await until(() => healedIn(daemon.output()).length === i + 1, { what: `healing ${i + 1}` })
+      await untilReplicated(app, fileTarget(replica), directory)
+      await expectExact(setting)
+    }
+    app.write('the last one')
+    const end = await daemon.stop()
+    expectGoodEnd(end)
     await expectExact(setting)
-  }
-  app.write('the last one')
-  const end = await daemon.stop()
-  expectGoodEnd(end)
-  await expectExact(setting)
-  expect(linesWith(end.stdout, 'sync: new generation')).toHaveLength(1)
-  expect(snapshotsIn(replica)).toHaveLength(1)
-  for (const line of healedIn(end.stdout)) {
-    expect(line).toMatch(/position=\S+ reason="[^"]+" compared=\d+ shipped=\d+/)
-  }
-  // Of the larger ones only what differs was shipped.
-  const [, , updated] = healedIn(end.stdout).map((line) =>
-    line
-      .match(/compared=(\d+) shipped=(\d+)/)
-      ?.slice(1)
-      .map(Number),
-  )
-  expect(updated?.[1]).toBeLessThan((updated?.[0] ?? 0) / 2)
-}, 180_000)
+    expect(linesWith(end.stdout, 'sync: new generation')).toHaveLength(1)
+    expect(snapshotsIn(replica)).toHaveLength(1)
+    for (const line of healedIn(end.stdout)) {
+      expect(line).toMatch(/position=\S+ reason="[^"]+" compared=\d+ shipped=\d+/)
+    }
+    // Of the larger ones only what differs was shipped.
+    const [, , updated] = healedIn(end.stdout).map((line) =>
+      line
+        .match(/compared=(\d+) shipped=(\d+)/)
+        ?.slice(1)
+        .map(Number),
+    )
+    expect(updated?.[1]).toBeLessThan((updated?.[0] ?? 0) / 2)
+  },
+)
 
 test('heal: false begins a new generation, as it is without digests', async () => {
   const setting = setUp(', heal: false')
