@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   replicate: () => import('./commands/replicate.js'),
   restore: () => import('./commands/restore.js'),
   snapshots: () => import('./commands/snapshots.js'),
+  status: () => import('./commands/status.js'),
   verify: () => import('./commands/verify.js'),
   version: () => import('./commands/version.js'),
   wal: () => import('./commands/wal.js'),

@@ -17,6 +17,7 @@ The commands are:
 \treplicate    follow databases and keep their replicas up to date
 \trestore      bring a database back from a replica
 \tsnapshots    list the snapshots of a database's replicas
+\tstatus       tell how databases and replicas are
 \tverify       prove that replicas restore to what their databases hold
 \tversion      print the version
 \twal          list the WAL segments of a database's replicas
