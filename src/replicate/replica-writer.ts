@@ -62,8 +62,6 @@ export class ReplicaWriter {
   readonly writer: string
   /** Undefined until a generation was begun or continued. */
   place: Place | undefined
-  /** Objects that the store has acknowledged. */
-  uploads = 0
   /** The store honours conditional writes. */
   conditional = true
   /** As whoever looks for a place to resume will find it. */
@@ -156,7 +154,6 @@ export class ReplicaWriter {
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.options.record.uploaded(segment.bytes)
-    this.uploads++
     this.place = { generation, end: segment.end(), previous: undefined }
     staged?.acknowledged({ generation, key, source: state.source }, state.pageCount)
     this.newestKey = key
@@ -185,7 +182,6 @@ export class ReplicaWriter {
       this.snapshotSent = true
     }
     const stored = await client.put(key, whole(frame, ended), { signal })
-    this.uploads++
     const { state, overlayBytes } = about()
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key

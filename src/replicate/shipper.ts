@@ -141,7 +141,7 @@ export class Shipper implements Sink {
   }
 
   get uploads(): number {
-    return this.writer.uploads
+    return this.record.uploads
   }
 
   /** The generation that is written, once it can be restored; undefined while continuity has to be established. */
