@@ -23,7 +23,7 @@ const documents = files.filter((file) => /^[^/]+\.md$|^(docker|docs)\/.*\.md$/.t
 const LAYERS: readonly (readonly string[])[] = [
   ['sqlite', 'model', 'plan', 'errors.ts', 'version.ts'],
   ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts'],
-  ['replicate', 'restore'],
+  ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],
 ]
 
@@ -71,7 +71,12 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
   {
     name: 'randomness',
     pattern: /\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\bgetRandomValues\(/,
-    files: ['src/cli/commands/replicate.ts', 'src/replica/file-write.ts', 'src/restore/output.ts'],
+    files: [
+      'src/cli/commands/doctor.ts',
+      'src/cli/commands/replicate.ts',
+      'src/replica/file-write.ts',
+      'src/restore/output.ts',
+    ],
   },
   {
     name: 'timers',

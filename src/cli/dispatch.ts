@@ -8,6 +8,7 @@ import { printFailure } from './output.js'
 
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   databases: () => import('./commands/databases.js'),
+  doctor: () => import('./commands/doctor.js'),
   generations: () => import('./commands/generations.js'),
   help: () => import('./commands/help.js'),
   replicate: () => import('./commands/replicate.js'),

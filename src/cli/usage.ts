@@ -13,6 +13,7 @@ Usage:
 The commands are:
 
 \tdatabases    list the databases of the configuration
+\tdoctor       try what the configuration needs, and say what to do
 \tgenerations  list the generations of a database's replicas
 \treplicate    follow databases and keep their replicas up to date
 \trestore      bring a database back from a replica

@@ -3,7 +3,8 @@
 
 import { posix } from 'node:path'
 import { defaultMaxBehindMs } from '../plan/health.js'
-import { parseBucketHost, regionOfEndpoint } from '../replica/s3-endpoint.js'
+import { parseBucketHost } from '../replica/s3-endpoint.js'
+import { regionOfEndpoint } from '../replica/s3-providers.js'
 import { expandPath, isUrl, type Surroundings } from './paths.js'
 import { parseReplicaUrl, type ReplicaUrl } from './replica-url.js'
 import type { ReplicaConfig } from './types.js'

@@ -1,5 +1,7 @@
-// What the host names of S3-compatible stores tell: the bucket and endpoint behind a bucket's host, and the region of an
-// endpoint. Pure; nothing is looked up. Hosts that are not known here work too, with a region that is given or `us-east-1`.
+// Where a replica's requests go: the bucket and endpoint behind a bucket's host, addressing, region (see s3-providers for what
+// hosts tell). Pure; nothing is looked up. Hosts that are not known here work too, with a region that is given or `us-east-1`.
+
+import { regionOfEndpoint } from './s3-providers.js'
 
 /** What the host of an `s3://host/path` URL stands for. Empty text: not told. */
 export interface BucketHost {
@@ -52,41 +54,6 @@ export function parseBucketHost(host: string): BucketHost {
     return { bucket: groups.bucket ?? '', region, endpoint: endpoint(region) + port, forcePathStyle: true }
   }
   return { bucket: name, region: '', endpoint: '', forcePathStyle: false }
-}
-
-/** Regions of endpoints, with or without a bucket in front. The first match counts; one group holds the region. */
-const ENDPOINT_REGIONS: readonly { readonly pattern: RegExp; readonly region?: string }[] = [
-  // AWS: s3.R, s3-R, s3-fips.R, s3.dualstack.R, also behind a bucket or a VPC endpoint, also in China
-  { pattern: /(?:^|\.)s3(?:-fips)?(?:\.dualstack)?[.-]([a-z]{2}(?:-[a-z]+)+-\d)(?:\.vpce)?\.amazonaws\.com(?:\.cn)?$/ },
-  { pattern: /(?:^|\.)s3(?:-external-1)?\.amazonaws\.com$/, region: 'us-east-1' },
-  { pattern: /(?:^|\.)s3\.([^.]+)\.backblazeb2\.com$/ },
-  { pattern: /(?:^|\.)r2\.cloudflarestorage\.com$/, region: 'auto' },
-  { pattern: /(?:^|\.)([^.]+)\.digitaloceanspaces\.com$/ },
-  { pattern: /(?:^|\.)([^.]+)\.your-objectstorage\.com$/ }, // Hetzner
-  { pattern: /(?:^|\.)s3\.([^.]+)\.scw\.cloud$/ }, // Scaleway
-  { pattern: /(?:^|\.)([^.]+)\.linodeobjects\.com$/ },
-  { pattern: /(?:^|\.)s3\.([^.]+)\.wasabisys\.com$/ },
-  { pattern: /(?:^|\.)s3\.([^.]+)\.(?:io|perf)\.cloud\.ovh\.(?:net|us)$/ },
-  { pattern: /(?:^|\.)sos-([^.]+)\.exo\.io$/ }, // Exoscale
-  { pattern: /(?:^|\.)([^.]+)\.vultrobjects\.com$/ },
-  { pattern: /(?:^|\.)s3\.(?:private\.|direct\.)?([^.]+)\.cloud-object-storage\.appdomain\.cloud$/ }, // IBM
-  { pattern: /(?:^|\.)(?:storage\.tigris\.dev|storage\.dev)$/, region: 'auto' }, // Tigris
-  { pattern: /^storage\.googleapis\.com$/, region: 'auto' },
-]
-
-/** The region that an endpoint's host tells, or undefined. */
-export function regionOfEndpoint(endpoint: string): string | undefined {
-  const host = hostOf(endpoint)
-  for (const { pattern, region } of ENDPOINT_REGIONS) {
-    const match = pattern.exec(host)
-    if (match) return region ?? match[1]
-  }
-  return undefined
-}
-
-function hostOf(endpoint: string): string {
-  const withoutScheme = endpoint.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '')
-  return (withoutScheme.split('/')[0] ?? '').replace(/:\d+$/, '').toLowerCase()
 }
 
 /** Where a replica's objects go, as far as it can be told without asking anybody. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { credentialsFrom } from '../../../src/replica/s3-credentials.js'
-import { parseBucketHost, placeOf, regionOfEndpoint } from '../../../src/replica/s3-endpoint.js'
+import { parseBucketHost, placeOf } from '../../../src/replica/s3-endpoint.js'
+import { regionOfEndpoint } from '../../../src/replica/s3-providers.js'
 
 describe('parseBucketHost', () => {
   test.each([
