@@ -82,6 +82,7 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
     name: 'timers',
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     files: [
+      'src/doctor/network-checks.ts', // patience of a socket
       'src/clock.ts', // for all engines
       'src/control/client.ts', // patience with a daemon
       'src/control/server.ts', // a connection that says nothing

@@ -228,3 +228,13 @@ function readFields(reader: MapReader, credentials: Credentials): ReplicaFields 
     takeOverAfterMs: duration('take-over-after', replicaDefaults.takeOverAfterMs),
   }
 }
+
+/** Every key by the place where it stands, for the reference (docs/configuration.md). */
+export const configKeys = {
+  root: ROOT_KEYS,
+  logging: LOGGING_KEYS,
+  socket: SOCKET_KEYS,
+  database: DATABASE_KEYS,
+  replica: REPLICA_KEYS,
+  s3: S3_KEYS,
+} as const
