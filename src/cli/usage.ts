@@ -35,6 +35,10 @@ export interface CommandUsage {
   readonly forms: readonly string[]
   readonly about: string
   readonly flags: readonly (readonly [flag: string, meaning: string])[]
+  /** Command lines without "litestream", each with what it does. */
+  readonly examples: readonly (readonly [line: string, meaning: string])[]
+  /** When the exit status is 0, and when it is 1 beyond failures of every kind. */
+  readonly success: string
 }
 
 const NO_EXPAND = [
@@ -46,5 +50,8 @@ export function formatUsage(usage: CommandUsage, io: CommandIo): string {
   const config = ['-config PATH', `Read this configuration file. Default: ${defaultConfigPath(io.env)}`] as const
   const forms = usage.forms.map((form) => `\tlitestream ${form}\n`).join('')
   const flags = [config, NO_EXPAND, ...usage.flags].map(([flag, meaning]) => `\t${flag}\n\t    ${meaning}\n`).join('')
-  return `${usage.about}\n\nUsage:\n\n${forms}\nFlags (before the arguments):\n\n${flags}`
+  const examples = usage.examples.map(([line, meaning]) => `\tlitestream ${line}\n\t    ${meaning}\n`).join('')
+  const exit = `\t0   ${usage.success}\n\t1   any failure (one line on stderr each), and this help\n`
+  const head = `${usage.about}\n\nUsage:\n\n${forms}\nFlags (before the arguments):\n\n${flags}`
+  return `${head}\nExamples:\n\n${examples}\nExit status:\n\n${exit}`
 }

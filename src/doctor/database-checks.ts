@@ -130,7 +130,10 @@ function checkWal(files: DatabaseFiles, found: Findings): void {
     : 'wal-index not readable now'
   const text = `${bytesText(size)}, restarted ${restarts} times; ${used}`
   const waiting = index === undefined || index.backfilled < index.mxFrame
-  if (size < WAL_BYTES_LARGE || (!waiting && restarts > 0)) return found.ok('auto-checkpoint', text)
+  if (size < WAL_BYTES_LARGE || (!waiting && restarts > 0)) {
+    found.ok('auto-checkpoint', text)
+    return
+  }
   const next =
     'look for a reader that never ends, or for wal_autocheckpoint = 0 in the application; allow-checkpoint can run them here'
   found.warn('auto-checkpoint', `the WAL is large and does not restart: ${text}`, next)

@@ -45,7 +45,8 @@ export async function checkStorage(client: ReplicaClient, options: StorageOption
     found.ok('put', 'an object can be written')
     checkClock(storeMs, beforeMs, options.now(), client.type, found)
     await checkGet(client, scratch, options, found)
-    await checkConditional(scratch, put, options, found)
+    written.add(`${scratch}-condition`)
+    await checkConditional(client, scratch, put, options, found)
     if (client.type === 's3') await checkMultipart(`${scratch}-parts`, put, found)
   } finally {
     await cleanUp(client, [...written], found)
@@ -97,9 +98,10 @@ async function checkGet(
 }
 
 async function checkConditional(
+  client: ReplicaClient,
   key: string,
   put: (key: string, bytes: number, ifAbsent: boolean) => Promise<number>,
-  { conditionalWrites }: StorageOptions,
+  { conditionalWrites, signal }: StorageOptions,
   found: Findings,
 ): Promise<void> {
   const known = conditionalWrites === 'no' ? ' (known of this provider)' : ''
@@ -107,10 +109,18 @@ async function checkConditional(
   try {
     await put(key, 16, true)
     found.warn('conditional-put', `the store ignores If-None-Match: two writers cannot notice each other${known}`, next)
+    return
   } catch (error) {
-    if (isLitestreamError(error, 'EXISTS')) found.ok('conditional-put', 'an object that is there is not overwritten')
-    else found.warn('conditional-put', `the store refuses If-None-Match${known}: ${messageOf(error)}`, next)
+    if (!isLitestreamError(error, 'EXISTS')) {
+      found.warn('conditional-put', `the store refuses If-None-Match${known}: ${messageOf(error)}`, next)
+      return
+    }
   }
+  // What replicate itself asks, uploads in parts included. Without permission for those, the next check says so.
+  const everywhere = await client.conditionalPuts?.(`${key}-condition`, signal).catch(() => undefined)
+  if (everywhere === false)
+    found.warn('conditional-put', 'the store honours If-None-Match, but not for uploads in parts', next)
+  else found.ok('conditional-put', 'an object that is there is not overwritten')
 }
 
 async function checkMultipart(
@@ -144,12 +154,12 @@ async function cleanUp(client: ReplicaClient, keys: readonly string[], found: Fi
 function checkClock(storeMs: number, beforeMs: number, afterMs: number, type: string, found: Findings): void {
   // Stores tell whole seconds.
   const skewMs = storeMs < beforeMs - 1000 ? beforeMs - storeMs : Math.max(0, storeMs - afterMs)
-  if (skewMs <= 1000) return found.ok('clock', `agrees with the ${type === 's3' ? "store's" : "file system's"}`)
   const text = `this machine's clock and the store's are ${Math.round(skewMs / 1000)} s apart`
   const next = 'set the clock of this machine (NTP): -timestamp means its time'
   if (skewMs >= SKEW_ERROR_MS) found.error('clock', `${text}; S3 refuses requests past 15 minutes`, next)
   else if (skewMs >= SKEW_WARNING_MS) found.warn('clock', text, next)
-  else found.ok('clock', text)
+  else if (skewMs > 1000) found.ok('clock', text)
+  else found.ok('clock', `agrees with the ${type === 's3' ? "store's" : "file system's"}`)
 }
 
 function permission(error: unknown, what: string): string {

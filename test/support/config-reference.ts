@@ -235,6 +235,20 @@ export const configWords: Words = {
       'A replica that lacks a change for longer is unhealthy.',
       'ours',
     ),
+    'on-conflict': key(
+      'text',
+      replica.onConflict,
+      'stand-by',
+      'When another daemon writes to the same replica: `new-generation` of our own, or `stand-by` until the other has stopped. See [writers](writers.md).',
+      "ours; two daemons damage each other's replica",
+    ),
+    'take-over-after': key(
+      'duration',
+      durationText(replica.takeOverAfterMs),
+      '5m',
+      'With `stand-by`: so long a silence of the other writer means that it is gone.',
+      'ours',
+    ),
   },
   s3: {
     bucket: key('text', 'required', 'myapp-backups', 'Name of the bucket (or as host of the `url`).'),

@@ -80,6 +80,7 @@ export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeSto
         parts[Number(query.get('partNumber')) - 1] = body
         response.writeHead(200, { etag: '"part"' }).end()
       } else if (method === 'POST') {
+        if (isTaken) return refuse(412, 'PreconditionFailed')
         objects.set(key, Buffer.concat(uploads.get('one') ?? []))
         response.end('<CompleteMultipartUploadResult><ETag>"whole"</ETag></CompleteMultipartUploadResult>')
       } else if (method === 'PUT') {
@@ -87,7 +88,11 @@ export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeSto
         if (isTaken) return refuse(412, 'PreconditionFailed')
         objects.set(key, body)
         response.writeHead(200, { etag: '"x"' }).end()
-      } else response.writeHead(204).end()
+      } else {
+        if (!query.has('uploadId') && denied('delete')) return
+        if (!query.has('uploadId')) objects.delete(key)
+        response.writeHead(204).end()
+      }
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

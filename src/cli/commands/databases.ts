@@ -15,7 +15,12 @@ const USAGE = {
 the exit status is 0 when every database can be read and the daemon that serves this configuration, if one does, says
 that each replica is up to date; otherwise it is 1, and each fault is a line on stderr.`,
   flags: [],
-}
+  examples: [
+    ['databases', 'What the configuration has, with the health of each where a daemon serves it.'],
+    ['databases -config ./litestream.yml', 'The same of another file.'],
+  ],
+  success: 'every database and replica is well',
+} as const
 
 export async function run(args: string[], io: CommandIo): Promise<number> {
   const parsed = parseCommandLine(args, commonFlags, formatUsage(USAGE, io), io)

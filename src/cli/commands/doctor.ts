@@ -26,6 +26,11 @@ const USAGE = {
   about: `doctor tries what the configuration needs: databases, this machine, and each replica's storage, for which it writes and deletes
 scratch objects under litestream-doctor/. It writes nothing to the volumes of the databases.`,
   flags: [['-json', 'Print the findings as JSON.']],
+  examples: [
+    ['doctor', 'Everything in /etc/litestream.yml.'],
+    ['doctor -config ./litestream.yml /data/app.db', 'One database and its replicas.'],
+  ],
+  success: 'no errors (warnings do not count)',
 } as const
 
 export async function run(args: string[], io: CommandIo): Promise<number> {

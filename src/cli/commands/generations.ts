@@ -19,6 +19,11 @@ const USAGE = {
   forms: ['generations [flags] DB_PATH', 'generations [flags] REPLICA_URL'],
   about: 'generations lists the generations of the replicas of a database, or of one replica by its URL.',
   flags: [['-replica NAME', 'Only this replica of the database.']],
+  examples: [
+    ['generations /data/app.db', 'Of all replicas of a database of the configuration.'],
+    ['generations s3://bucket/app', 'Of a replica, without a configuration.'],
+  ],
+  success: 'every replica was listed',
 } as const
 
 export async function run(args: string[], io: CommandIo): Promise<number> {

@@ -33,6 +33,12 @@ const USAGE = {
   forms: ['replicate [flags]', 'replicate [flags] DB_PATH REPLICA_URL...'],
   about: 'replicate follows the databases of the configuration, or the one given, and keeps their replicas up to date.',
   flags: [['-exec CMD', 'Run this command and stop, after a last sync, when it ends.']],
+  examples: [
+    ['replicate', 'Every database of /etc/litestream.yml, until SIGTERM or SIGINT.'],
+    ['replicate -exec "bin/rails server"', 'The same, beside a program.'],
+    ['replicate /data/app.db s3://bucket/app', 'One database, without a configuration.'],
+  ],
+  success: 'stopped with everything shipped, and the -exec program, if any, ended well',
 } as const
 
 /** Twice the default `max-wal-size`. */

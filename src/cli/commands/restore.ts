@@ -91,6 +91,19 @@ const USAGE = {
     ],
     ['-json', 'Print the result, or the plan, as JSON on stdout.'],
   ],
+  examples: [
+    ['restore -replace /data/app.db', 'Over the database of a stopped application; the old one is kept.'],
+    [
+      'restore -dry-run -timestamp 2026-01-15T10:30:00Z /data/app.db',
+      'Which moment that is, and how much has to be fetched.',
+    ],
+    [
+      'restore -all -if-db-not-exists -if-replica-exists -owner 1000:1000',
+      'At boot, into an empty volume of user 1000.',
+    ],
+    ['restore -o copy.db s3://bucket/app', 'A copy, without a configuration.'],
+  ],
+  success: 'restored, planned without anything in the way, or skipped by an -if- flag',
 } as const
 
 type Flags = FlagValues<typeof FLAGS>

@@ -15,6 +15,11 @@ const USAGE = {
   forms: ['snapshots [flags] DB_PATH', 'snapshots [flags] REPLICA_URL'],
   about: 'snapshots lists the snapshots in the replicas of a database, or in one replica by its URL.',
   flags: [['-replica NAME', 'Only this replica of the database.']],
+  examples: [
+    ['snapshots /data/app.db', 'Of all replicas of a database of the configuration.'],
+    ['snapshots -replica primary /data/app.db', 'Of one of them.'],
+  ],
+  success: 'every replica was listed',
 } as const
 
 export async function run(args: string[], io: CommandIo): Promise<number> {

@@ -18,6 +18,11 @@ const USAGE = {
     ['-replica NAME', 'Only this replica of the database.'],
     ['-generation NAME', 'Only this generation.'],
   ],
+  examples: [
+    ['wal /data/app.db', 'Of all replicas of a database of the configuration.'],
+    ['wal -generation 0123456789abcdef s3://bucket/app', 'Of one generation of a replica.'],
+  ],
+  success: 'every replica was listed',
 } as const
 
 export async function run(args: string[], io: CommandIo): Promise<number> {
