@@ -37,8 +37,10 @@ export interface CommandUsage {
   readonly flags: readonly (readonly [flag: string, meaning: string])[]
   /** Command lines without "litestream", each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[]
-  /** When the exit status is 0, and when it is 1 beyond failures of every kind. */
+  /** When the exit status is 0. */
   readonly success: string
+  /** When it is 2, for the one command that knows it. */
+  readonly inconclusive?: string
 }
 
 const NO_EXPAND = [
@@ -52,6 +54,7 @@ export function formatUsage(usage: CommandUsage, io: CommandIo): string {
   const flags = [config, NO_EXPAND, ...usage.flags].map(([flag, meaning]) => `\t${flag}\n\t    ${meaning}\n`).join('')
   const examples = usage.examples.map(([line, meaning]) => `\tlitestream ${line}\n\t    ${meaning}\n`).join('')
   const exit = `\t0   ${usage.success}\n\t1   any failure (one line on stderr each), and this help\n`
+  const third = usage.inconclusive === undefined ? '' : `\t2   ${usage.inconclusive}\n`
   const head = `${usage.about}\n\nUsage:\n\n${forms}\nFlags (before the arguments):\n\n${flags}`
-  return `${head}\nExamples:\n\n${examples}\nExit status:\n\n${exit}`
+  return `${head}\nExamples:\n\n${examples}\nExit status:\n\n${exit}${third}`
 }

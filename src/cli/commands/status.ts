@@ -25,6 +25,11 @@ const USAGE = {
 behind, last upload, snapshot and validation, and what can be restored. It asks the daemon that serves this configuration,
 and works from the replicas alone where there is none. The exit status is 1 when something is not well.`,
   flags: [['-json', 'Print JSON instead of tables.']],
+  examples: [
+    ['status', 'Every database of the configuration.'],
+    ['status -json /data/app.db', 'One of them, for a program.'],
+  ],
+  success: 'every database and replica is well',
 } as const
 
 /** Shape of `-json`; times are RFC 3339, durations seconds, sizes bytes. What is not known is absent. */

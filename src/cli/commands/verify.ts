@@ -38,8 +38,7 @@ const USAGE = {
 restored. Where the database is at hand it is compared with what the replica holds for the same commit, page by page; elsewhere the
 replica is restored into a temporary directory and checked. Nothing is left behind.
 
-The outcome is ok, failed, or inconclusive: what could not be decided, with the reason. Exit status: 0 when all are ok, 1 when one
-failed (and for errors of the command line or the configuration), 2 when one was inconclusive and none failed.`,
+The outcome is ok, failed, or inconclusive: what could not be decided, with the reason.`,
   flags: [
     ['-replica NAME', 'Only this replica of the database.'],
     ['-timestamp TIME', 'Restore and check the state of this moment (RFC 3339) instead of comparing the newest.'],
@@ -53,6 +52,13 @@ failed (and for errors of the command line or the configuration), 2 when one was
     ],
     ['-json', 'Print the outcomes as JSON.'],
   ],
+  examples: [
+    ['verify', 'Every replica of the configuration.'],
+    ['verify -timestamp 2026-01-15T10:30:00Z /data/app.db', 'Can that moment be restored?'],
+    ['verify s3://bucket/app', 'A replica, without a configuration.'],
+  ],
+  success: 'every outcome is ok',
+  inconclusive: 'an outcome is inconclusive, and none is failed',
 } as const
 
 const HEADER = ['database', 'replica', 'outcome', 'pages', 'position', 'reason']

@@ -52,14 +52,16 @@ describe('commands', () => {
     }
   })
 
-  test.each(['databases', 'doctor', 'generations', 'snapshots', 'wal', 'restore', 'replicate'])(
+  test.each(['databases', 'doctor', 'generations', 'snapshots', 'status', 'verify', 'wal', 'restore', 'replicate'])(
     '%s -h shows its usage with the effective configuration path on stdout',
     async (name) => {
       const { code, stdout, stderr } = await litestream([name, '-h'], { LITESTREAM_CONFIG: '/my.yml' })
       expect([code, stderr]).toEqual([1, ''])
       expect(stdout).toContain(`litestream ${name} [flags]`)
       expect(stdout).toContain('/my.yml')
-      expect(stdout).toMatch(/\nExamples:\n\n(\tlitestream .+\n\t {4}.+\n)+\nExit status:\n\n\t0 {3}.+\n\t1 {3}.+\n$/)
+      expect(stdout).toMatch(
+        /\nExamples:\n\n(\tlitestream .+\n\t {4}.+\n)+\nExit status:\n\n\t0 {3}.+\n\t1 {3}.+\n(\t2 {3}.+\n)?$/,
+      )
     },
   )
 
