@@ -1,11 +1,17 @@
 // `litestream generations`: each generation of a database's replicas, when it began and ended, and how far it lags behind.
 //
-// lag = newest change of the database file or its WAL (now, for a replica's URL) - newest object of the generation. It may be
-// negative. A generation with no object that counts is not listed: nothing can be restored from it, and it has no times.
+// lag = newest change of the database file or its WAL (now, for a replica's URL) - newest object of the generation, as the original. It
+// may be negative then. But files change without a commit (a checkpoint), and the storage has a clock of its own; so where the newest object
+// says which state it stands for, the lag is 0 while the database is in that very state, and else counts from the moment at which that
+// state was seen. A generation with no object that counts is not listed: nothing can be restored from it, and it has no times.
 
 import { stat } from 'node:fs/promises'
 import { LitestreamError, messageOf } from '../../errors.js'
 import { generationPrefix } from '../../model/layout.js'
+import type { Provenance } from '../../model/provenance.js'
+import { buildTimelines, type GenerationTimeline, newestObject } from '../../model/timeline.js'
+import { ProvenanceReader } from '../../restore/provenance-reader.js'
+import { standsAt } from '../../source/compare.js'
 import { commonFlags, parseCommandLine, stringFlag } from '../args.js'
 import { type CommandIo, EXIT_FAILURE } from '../io.js'
 import { listGenerations, listLayout, printList, resolveRequest } from '../listing.js'
@@ -38,17 +44,24 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     'cannot list generations',
     async (client, replica) => {
       const rows: string[][] = []
+      const provenance = new ProvenanceReader(client, io.signal)
       for (const generation of await listGenerations(client, io.signal)) {
         const objects = await listLayout(client, generationPrefix(generation), io.signal)
         if (objects.length === 0) continue
         const { first, last } = bounds(objects.map(({ modifiedAtMs }) => modifiedAtMs))
-        const lag = formatLag(changedAtMs - last)
+        const newest = newestObject(buildTimelines(objects)[0] as GenerationTimeline)
+        const stands = request.database && newest && (await provenance.read(newest))
+        const lag = formatLag(stands ? knownLagMs(request.database.path, stands, changedAtMs) : changedAtMs - last)
         rows.push([replica.name, generation, lag, formatSeconds(first), formatSeconds(last)])
       }
       return rows
     },
     io,
   )
+}
+
+function knownLagMs(path: string, stands: Provenance, changedAtMs: number): number {
+  return standsAt(path, stands) ? 0 : Math.max(0, changedAtMs - stands.observedAtMs)
 }
 
 function bounds(times: readonly number[]): { first: number; last: number } {

@@ -1,6 +1,6 @@
 // `litestream status` on a replica in a directory: from the replica alone, and with what a daemon says.
 
-import { writeFileSync } from 'node:fs'
+import { utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
@@ -17,7 +17,9 @@ import { systemSource } from '../../../src/source/source.js'
 import { tempDirectory } from '../../support/temp.js'
 import { until } from '../../support/until.js'
 
-async function status(cwd: string, ...args: string[]) {
+const status = (cwd: string, ...args: string[]) => command('status', cwd, args)
+
+async function command(name: string, cwd: string, args: readonly string[]) {
   const texts = { stdout: '', stderr: '' }
   const output = (name: 'stdout' | 'stderr') => ({
     isTTY: false,
@@ -27,7 +29,7 @@ async function status(cwd: string, ...args: string[]) {
   })
   const signal = new AbortController().signal
   const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd, signal }
-  const code = await dispatch(['status', '-config', 'l.yml', ...args], io)
+  const code = await dispatch([name, '-config', 'l.yml', ...args], io)
   return { code, ...texts }
 }
 
@@ -106,7 +108,17 @@ test('a daemon tells how far behind it is; without one the replica tells what it
   })
   expect((await status(cwd)).stdout).toMatch(/\nreplica +state +behind .*\nfile +ok +0s +0 B/)
 
+  // A checkpoint changes the file, not the database: that is no lag.
+  const lag = async () => (await command('generations', cwd, ['app.db'])).stdout.split('\n')[1]?.split(/ +/)[2]
+  expect(await lag()).toBe('0s')
+  application.pragma('wal_checkpoint(PASSIVE)')
+  const later = Date.now() / 1000 + 3600
+  utimesSync(path, later, later)
+  expect(await lag()).toBe('0s')
+
   await stop()
+  application.exec('INSERT INTO t VALUES (2)')
+  expect(await lag()).toMatch(/^(1h0m|59m)\d+s$/)
   const alone = await status(cwd, '-json')
   expect(alone.code).toBe(0)
   const told = JSON.parse(alone.stdout)
