@@ -62,7 +62,7 @@ export interface DaemonOptions {
   readonly log: Logger
 }
 
-const PENDING_BYTES_MAX = 48 << 20
+const PENDING_BYTES_MAX = 96 << 20
 
 export class Daemon {
   private readonly units: {

@@ -5,7 +5,7 @@ import type { TimerClock } from '../clock.js'
 import { PageMap } from '../model/page-map.js'
 import type { WalCursor } from '../model/provenance.js'
 import type { ObservedFiles } from '../source/files.js'
-import { framesPerPiece, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
+import { framesInMemory, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import type { WalScanner } from '../sqlite/wal-scan.js'
 
@@ -37,9 +37,9 @@ export class StretchReader {
     this.frameBytes = FRAME_HEADER_BYTES + pageSize
   }
 
-  /** So long a stretch is read in one piece. */
+  /** So long a stretch can be offered to `inMemory`. */
   fitsMemory(frames: number): boolean {
-    return frames <= framesPerPiece(this.pageSize)
+    return frames <= framesInMemory(this.pageSize)
   }
 
   /**
@@ -59,12 +59,11 @@ export class StretchReader {
       this.files,
       scanner,
       untilFrames,
-      (result, bytes, first) => {
+      (result, _bytes, first, whole) => {
         commits += result.commitCount
         repeatedCommits += result.repeatedCommits
         for (let frame = 0; frame < result.frames; frame++) latest.set(result.pages[frame] as number, first + frame)
-        const whole = first === from && result.frames === untilFrames - from
-        if (whole) inMemory?.((take) => this.takeLatest(latest, take, bytes, first, result.frames))
+        if (whole) inMemory?.((take) => this.takeLatest(latest, take, whole, from, untilFrames - from))
       },
       this.clock,
     )

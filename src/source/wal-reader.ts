@@ -13,12 +13,15 @@ import {
 import { type ScanResult, WalScanner } from '../sqlite/wal-scan.js'
 import type { ObservedFiles } from './files.js'
 
-const PIECE_BYTES = 2 << 20
+/** Read and checked while it is in the processor's cache. */
+const PIECE_BYTES = 512 << 10
+/** What changes between two looks at a busy database; longer stretches are read twice. */
+const BUFFER_BYTES = 16 << 20
 /** Longest stretch of synchronous work before others get their turn. */
 const BREATH_MS = 8
 
 /** Allocated on its own, so that frames (multiples of 8 bytes) lie aligned for the checksum's word view. */
-const buffer = Buffer.from(new ArrayBuffer(PIECE_BYTES))
+const buffer = Buffer.from(new ArrayBuffer(BUFFER_BYTES))
 
 /** Lets timers and sockets have their turn when the current stretch of work has been long. */
 export class Breath {
@@ -35,8 +38,13 @@ export class Breath {
   }
 }
 
-export function framesPerPiece(pageSize: number): number {
+function framesPerPiece(pageSize: number): number {
   return Math.floor(PIECE_BYTES / (FRAME_HEADER_BYTES + pageSize))
+}
+
+/** So long a stretch is whole in memory when it has been scanned. */
+export function framesInMemory(pageSize: number): number {
+  return Math.floor(BUFFER_BYTES / (FRAME_HEADER_BYTES + pageSize))
 }
 
 export function readWalHeader(files: ObservedFiles): WalHeader | undefined {
@@ -61,8 +69,11 @@ export function scannerAtCursor(pageSize: number, bigEndianChecksum: boolean, cu
   return new WalScanner(pageSize, bigEndianChecksum, cursor.salt1, cursor.salt2, cursor)
 }
 
-/** `bytes` holds the piece's frames and is valid only during the call. `firstFrame` counts from 0. */
-export type Piece = (result: ScanResult, bytes: Buffer, firstFrame: number) => void
+/**
+ * `bytes` holds the piece's frames and is valid only during the call. `firstFrame` counts from 0. `whole` holds all frames of a
+ * stretch that fits memory, when its last piece has been scanned.
+ */
+export type Piece = (result: ScanResult, bytes: Buffer, firstFrame: number, whole: Buffer | undefined) => void
 
 /** Scan from the scanner's place up to `untilFrames`, or to where the chain ends. True when it got there. */
 export async function scanFrames(
@@ -73,17 +84,21 @@ export async function scanFrames(
   clock: TimerClock,
 ): Promise<boolean> {
   const breath = new Breath(clock)
-  const most = framesPerPiece(scanner.pageSize)
-  const frameBytes = FRAME_HEADER_BYTES + scanner.pageSize
+  const { pageSize } = scanner
+  const most = framesPerPiece(pageSize)
+  const frameBytes = FRAME_HEADER_BYTES + pageSize
+  const start = scanner.frames
+  // The pieces of a short stretch lie side by side, and nothing else runs before it is whole.
+  const short = untilFrames - start <= framesInMemory(pageSize)
   while (scanner.frames < untilFrames) {
     const first = scanner.frames
     const wanted = Math.min(most, untilFrames - first)
-    const length = files.readWal(buffer, wanted * frameBytes, frameOffset(first, scanner.pageSize))
-    const whole = Math.floor(length / frameBytes)
-    const result = scanner.scan(buffer, whole)
-    piece(result, buffer, first)
+    const bytes = short ? buffer.subarray((first - start) * frameBytes) : buffer
+    const length = files.readWal(bytes, wanted * frameBytes, frameOffset(first, pageSize))
+    const result = scanner.scan(bytes, Math.floor(length / frameBytes))
+    piece(result, bytes, first, short && scanner.frames === untilFrames ? buffer : undefined)
     if (result.frames < wanted) return false
-    await breath.take()
+    if (!short) await breath.take()
   }
   return true
 }
