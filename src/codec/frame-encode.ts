@@ -2,6 +2,7 @@
 // compressed at the same time and leave in order. Memory: about 8 MiB per block in flight for long contents, and no more
 // than a few times the content for short ones.
 
+import { SpareBuffers } from '../spare-buffers.js'
 import { ChunkReader, throwIfAborted } from './chunks.js'
 import { BLOCK_BYTES_MAX, BLOCKS_IN_FLIGHT, END_MARK, HEADERS, STORED_FLAG } from './frame-format.js'
 import { InFlight } from './in-flight.js'
@@ -21,6 +22,16 @@ export interface EncodeFrameOptions {
 const WHAT = 'compressing an object'
 /** A full block behind room for its length. */
 const FULL_BYTES = BLOCK_ROOM_BYTES + BLOCK_BYTES_MAX
+/** A content that is longer gets a full block's room at once. */
+const GROWING_BYTES_MAX = 1 << 20
+
+const fullBlocks = new SpareBuffers(FULL_BYTES, BLOCKS_IN_FLIGHT)
+
+/** Content of a block behind room for its length, at the beginning of `buffer`. */
+interface Block {
+  readonly buffer: Buffer
+  readonly end: number
+}
 
 /**
  * The object's bytes for the content that `source` gives. Copies what it is given, so the source may use its buffers again.
@@ -35,12 +46,12 @@ export async function* encodeFrame(
   const reader = new ChunkReader(source, signal, WHAT)
   try {
     const contentHash = (await loadXxh32()).create()
-    let block = await readBlock(reader, contentHash, 0)
-    yield headerOf(block === undefined ? 0 : block.length - BLOCK_ROOM_BYTES)
+    let block = await readBlock(reader, contentHash)
+    yield headerOf(block === undefined ? 0 : block.end - BLOCK_ROOM_BYTES)
     while (block !== undefined) {
-      const isFull = block.length === FULL_BYTES
+      const isFull = block.end === FULL_BYTES
       blocks.add(encodeBlock(block, blocksInFlight === 1))
-      block = isFull ? await readBlock(reader, contentHash, FULL_BYTES) : undefined
+      block = isFull ? await readBlock(reader, contentHash, fullBlocks.take()) : undefined
       if (blocks.isFull) {
         yield await blocks.take()
         throwIfAborted(signal, WHAT)
@@ -64,40 +75,48 @@ function headerOf(bytes: number): Buffer {
 }
 
 /**
- * The source's next block behind room for its length, hashed; undefined when the source has ended. The buffer begins with
- * `bytesAtFirst` and grows with the content, so that a short content does not cost a full block.
+ * The source's next block, hashed; undefined when the source has ended. A buffer that is not given grows with the content, so that
+ * a short content does not cost a full block.
  */
-async function readBlock(reader: ChunkReader, hash: Xxh32, bytesAtFirst: number): Promise<Buffer | undefined> {
-  let buffer: Buffer | undefined
+async function readBlock(reader: ChunkReader, hash: Xxh32, given?: Buffer): Promise<Block | undefined> {
+  let buffer = given
   let end = BLOCK_ROOM_BYTES
   while (end < FULL_BYTES) {
     const bytes = await reader.next(FULL_BYTES - end)
     if (bytes === undefined) break
-    if (buffer === undefined) buffer = Buffer.allocUnsafe(Math.max(bytesAtFirst, end + bytes.length))
-    else if (end + bytes.length > buffer.length) buffer = enlarged(buffer, end, end + bytes.length)
+    const needed = end + bytes.length
+    if (buffer === undefined) buffer = roomFor(needed, needed)
+    else if (needed > buffer.length) buffer = enlarged(buffer, end, needed)
     buffer.set(bytes, end)
     hash.update(bytes)
-    end += bytes.length
+    end = needed
   }
-  return buffer?.subarray(0, end)
+  if (buffer === undefined || end > BLOCK_ROOM_BYTES) return buffer && { buffer, end }
+  fullBlocks.give(buffer)
+  return undefined
+}
+
+function roomFor(bytesMin: number, bytesWanted: number): Buffer {
+  return bytesMin > GROWING_BYTES_MAX ? fullBlocks.take() : Buffer.allocUnsafe(bytesWanted)
 }
 
 /** A larger buffer, of at least `bytesMin`, that begins with the first `keep` bytes of `buffer`. */
 function enlarged(buffer: Buffer, keep: number, bytesMin: number): Buffer {
-  const larger = Buffer.allocUnsafe(Math.min(Math.max(bytesMin, 2 * buffer.length), FULL_BYTES))
+  const larger = roomFor(bytesMin, Math.max(bytesMin, Math.min(2 * buffer.length, GROWING_BYTES_MAX)))
   larger.set(buffer.subarray(0, keep))
   return larger
 }
 
-/** `block`, which has room in front, as it stands in the frame: stored as it is when compression does not make it shorter. */
-async function encodeBlock(block: Buffer, here: boolean): Promise<Buffer> {
-  const compressed = await compressBlock(block.subarray(BLOCK_ROOM_BYTES), here)
-  if (compressed.length < block.length) {
+/** `block` as it stands in the frame: stored as it is when compression does not make it shorter. */
+async function encodeBlock({ buffer, end }: Block, here: boolean): Promise<Buffer> {
+  const compressed = await compressBlock(buffer.subarray(BLOCK_ROOM_BYTES, end), here)
+  if (compressed.length < end) {
+    fullBlocks.give(buffer)
     compressed.writeUInt32LE(compressed.length - BLOCK_ROOM_BYTES, 0)
     return compressed
   }
-  block.writeUInt32LE((block.length - BLOCK_ROOM_BYTES + STORED_FLAG) >>> 0, 0)
-  return block
+  buffer.writeUInt32LE((end - BLOCK_ROOM_BYTES + STORED_FLAG) >>> 0, 0)
+  return buffer.subarray(0, end)
 }
 
 function frameEnd(contentHash: number, payload: Uint8Array | undefined): Buffer {

@@ -6,13 +6,10 @@ export type PinPlace = 'none' | 'read-mark' | 'database-unconfirmed' | 'database
 
 export interface HoldFacts {
   readonly pin: PinPlace
-  readonly shmWritable: boolean
   /** Everything up to the commit gate was read. */
   readonly caughtUp: boolean
   readonly frames: number
   readonly backfilled: number
-  /** The pin was taken by a leapfrog, and no commit came since. */
-  readonly settled: boolean
   /** Since the WAL last grew or restarted. */
   readonly quietMs: number
   /** WAL size at which a window is worth its risk. */
@@ -37,19 +34,18 @@ export function planHold(facts: HoldFacts): Hold {
   // A blocked checkpoint stops all writers, cannot be seen, and waits for the very slot that our read mark lies in: a pin that is
   // taken anew may land on the same slot, and a leapfrog shares it when its mark is the newest. Only letting go certainly helps.
   if (facts.quietMs >= QUIET_MS) return 'release'
-  if (facts.frames >= facts.windowFrames && facts.windowRestMs === 0) return 'window'
-  // A reader of a read-only wal-index cannot set a mark of its own; elsewhere the newest mark lets a checkpoint get further.
-  return facts.shmWritable && !facts.settled ? 'leapfrog' : 'hold'
+  // A newer read mark would only let the application's checkpoints do a part each time, and every part costs it a sync of the WAL.
+  return facts.frames >= facts.windowFrames && facts.windowRestMs === 0 ? 'window' : 'hold'
 }
 
-export const WINDOW_MS_MIN = 0.3
+export const WINDOW_MS_MIN = 2
 export const WINDOW_MS_MAX = 50
 /** How long a window stays open for a checkpoint that is running: to pin in its midst would waste it. */
 export const WINDOW_CHECKPOINT_MS_MAX = 1000
 
-/** The next window's patience: halved when this one brought what it was for, doubled when it did not. */
+/** The next window's patience: shorter when this one brought what it was for, doubled when it did not. */
 export function nextWindowMs(windowMs: number, succeeded: boolean): number {
-  return succeeded ? Math.max(WINDOW_MS_MIN, windowMs / 2) : Math.min(WINDOW_MS_MAX, windowMs * 2)
+  return succeeded ? Math.max(WINDOW_MS_MIN, windowMs * 0.75) : Math.min(WINDOW_MS_MAX, windowMs * 2)
 }
 
 const WINDOW_BYTES_MAX = 64 << 20

@@ -23,7 +23,7 @@ import { credentialsFrom } from './s3-credentials.js'
 import { placeOf, type S3Place, type S3PlaceOptions } from './s3-endpoint.js'
 import { bare, isConflict, isPastEnd, isTaken, s3Error } from './s3-errors.js'
 import { PART_BYTES, PARTS_IN_FLIGHT, uploadParts } from './s3-multipart.js'
-import { partsOf } from './s3-parts.js'
+import { partsOf, reusePart } from './s3-parts.js'
 import { delayedAbort, linkedController, releasing, throwIfAborted, untilAborted, watched } from './streams.js'
 
 export interface S3ReplicaOptions extends S3PlaceOptions {
@@ -157,6 +157,7 @@ export class S3ReplicaClient implements ReplicaClient {
             stop,
             lastRequest.signal,
           )
+      if (first.value.isLast) reusePart(first.value)
       return { key, size, modifiedAtMs: serverDateMs(metadata) ?? this.#clock.now() }
     } catch (error) {
       if (source.hasThrown(error)) throw error

@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { LitestreamError, messageOf } from '../errors.js'
 import { s3Error } from './s3-errors.js'
-import type { Part } from './s3-parts.js'
+import { type Part, reusePart } from './s3-parts.js'
 import { throwIfAborted } from './streams.js'
 
 export const PART_BYTES = 8 * 1024 * 1024
@@ -54,24 +54,26 @@ export async function uploadParts(
     failure ??= { error }
     stop.abort(error)
   }
-  const send = async (number: number, bytes: Part['bytes']): Promise<void> => {
+  const send = async (number: number, part: Part): Promise<void> => {
+    const { bytes } = part
     const command = new UploadPartCommand({ ...upload, PartNumber: number, Body: bytes, ContentLength: bytes.length })
     const { ETag } = await client.send(command, { abortSignal: stop.signal })
     tags[number - 1] = ETag ?? ''
+    reusePart(part)
   }
 
   let size = 0
   let count = 0
   try {
-    for await (const { bytes } of parts) {
+    for await (const part of parts) {
       if (++count > PARTS_MAX) {
         throw new LitestreamError(
           'STORAGE',
           `${what}: larger than ${PARTS_MAX} parts of ${PART_BYTES} bytes, which S3 cannot take`,
         )
       }
-      size += bytes.length
-      const sent = send(count, bytes)
+      size += part.bytes.length
+      const sent = send(count, part)
         .catch(fail)
         .finally(() => inFlight.delete(sent))
       inFlight.add(sent)

@@ -59,8 +59,6 @@ export class Attachment {
   private readonly rate = new WalRate()
   private lastGrowthMs: number
   private contradictionSinceMs: number | undefined
-  /** The pin was taken by a leapfrog and nothing came since. */
-  private settled = false
 
   private constructor(
     private readonly live: LiveDatabase,
@@ -126,11 +124,9 @@ export class Attachment {
     if (await this.minder.mind(live, header, nowMs)) return REFUSED_MS
     const decision = planHold({
       pin: live.pin,
-      shmWritable: live.files.shmWritable,
       caughtUp: tracker.cursor?.frames === header.mxFrame,
       frames: header.mxFrame,
       backfilled: header.backfilled,
-      settled: this.settled,
       quietMs: nowMs - this.lastGrowthMs,
       windowFrames: windowFrames(this.rate.bytesPerSecond, frameBytes, minCheckpointPageCount, maxWalBytes),
       windowRestMs: this.window.restMs(),
@@ -140,11 +136,10 @@ export class Attachment {
       return RELEASE_MS
     }
     if (decision === 'leapfrog') {
-      if (live.takePin(true)) this.settled = true
+      live.takePin(true)
       await this.look()
     } else if (decision === 'window') {
       await this.window.open(live, tracker)
-      this.settled = false
       await this.look()
     }
     const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS
@@ -155,7 +150,6 @@ export class Attachment {
   async refresh(): Promise<boolean> {
     if (this.live.pin === 'none') {
       if (!this.live.takePin()) return false
-      this.settled = false
     }
     await this.look()
     return this.tracker.cursor !== undefined
@@ -169,7 +163,6 @@ export class Attachment {
     const look = await tracker.look()
     if (look.outcome === 'moved') {
       this.lastGrowthMs = clock.monotonic()
-      this.settled = false
       this.count(before, tracker.cursor)
     } else if (look.outcome === 'lost') {
       this.stats.lose(look.reason)

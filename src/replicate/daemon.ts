@@ -52,7 +52,7 @@ export interface DaemonDatabase {
 
 export interface DaemonOptions {
   readonly databases: readonly DaemonDatabase[]
-  /** Page images that wait in memory, all databases together; what is more goes to the spool files. 48 MiB by default. */
+  /** Page images that wait in memory, all databases together; what is more goes to the spool files. 96 MiB by default. */
   readonly pendingBytesMax?: number | undefined
   readonly source: Source
   readonly clock: TimerClock

@@ -10,7 +10,7 @@
 // I+1 is the state at the closed end of I, with the segment at offset 0 behind it if it has an overlay, whoever wrote either of them.
 // A store without conditional writes has no claims; there the shipper goes on only behind the mark of a clean stop.
 
-import type { Clock } from '../clock.js'
+import type { TimerClock } from '../clock.js'
 import { encodeFrame } from '../codec/frame.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { segmentKey, snapshotKey } from '../model/layout.js'
@@ -37,7 +37,7 @@ export interface Place {
 
 export interface ReplicaWriterOptions {
   readonly client: ReplicaClient
-  readonly clock: Clock
+  readonly clock: TimerClock
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
@@ -148,7 +148,8 @@ export class ReplicaWriter {
     const previous = before && { index: before.index, offset: before.offset }
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
-    const body = encodeFrame(segment.frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
+    const frames = inTurns(segment.frames, clock)
+    const body = encodeFrame(frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
     if (this.conditional) await claim(client, provenance, body, signal)
     else await client.put(key, body, { signal })
     const elapsed = new LogDuration(clock.monotonic() - startMs)
@@ -240,4 +241,12 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 async function* whole(body: AsyncIterable<Uint8Array>, ended: () => void): AsyncGenerator<Uint8Array> {
   yield* body
   ended()
+}
+
+/** Encoding a large segment must not keep the followers from looking at their databases in time. */
+async function* inTurns(pieces: AsyncIterable<Buffer>, clock: TimerClock): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    yield piece
+    await clock.turn()
+  }
 }

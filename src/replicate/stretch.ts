@@ -5,7 +5,14 @@ import type { TimerClock } from '../clock.js'
 import { PageMap } from '../model/page-map.js'
 import type { WalCursor } from '../model/provenance.js'
 import type { ObservedFiles } from '../source/files.js'
-import { framesInMemory, readFrames, scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
+import {
+  framesInMemory,
+  type Piece,
+  readFrames,
+  scanFrames,
+  scannerAtCursor,
+  scannerAtStart,
+} from '../source/wal-reader.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import type { WalScanner } from '../sqlite/wal-scan.js'
 
@@ -91,29 +98,27 @@ export class StretchReader {
   async tail(
     cursor: WalCursor,
     bigEndianChecksum: boolean,
+    take: PageTaker,
     commitsMax = Number.POSITIVE_INFINITY,
-    take: PageTaker = () => {},
   ): Promise<{ commits: number; repeatedCommits: number }> {
-    const { files, pageSize, frameBytes } = this
+    const { files, pageSize, frameBytes, clock } = this
     const scanner =
       cursor.frames === 0 ? scannerAtStart(files, cursor) : scannerAtCursor(pageSize, bigEndianChecksum, cursor)
     let commits = 0
     let repeatedCommits = 0
     if (!scanner) return { commits, repeatedCommits }
-    await scanFrames(
-      files,
-      scanner,
-      Number.MAX_SAFE_INTEGER,
-      (result, bytes) => {
-        repeatedCommits += result.repeatedCommits
-        for (let frame = 0; frame < result.frames && commits < commitsMax; frame++) {
-          const at = frame * frameBytes + FRAME_HEADER_BYTES
-          take(result.pages[frame] as number, bytes.subarray(at, at + pageSize))
-          if (result.commits[frame] !== 0) commits++
-        }
-      },
-      this.clock,
-    )
+    const piece: Piece = (result, bytes) => {
+      repeatedCommits += result.repeatedCommits
+      for (let frame = 0; frame < result.frames && commits < commitsMax; frame++) {
+        const at = frame * frameBytes + FRAME_HEADER_BYTES
+        take(result.pages[frame] as number, bytes.subarray(at, at + pageSize))
+        if (result.commits[frame] !== 0) commits++
+      }
+    }
+    // As far as possible without giving others a turn: the new cycle comes closer.
+    const atOnce = scanner.frames + framesInMemory(pageSize)
+    if (await scanFrames(files, scanner, atOnce, piece, clock))
+      await scanFrames(files, scanner, Number.MAX_SAFE_INTEGER, piece, clock)
     return { commits, repeatedCommits }
   }
 

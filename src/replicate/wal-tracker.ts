@@ -208,51 +208,67 @@ export class WalTracker {
   }
 
   private async cross(cursor: WalCursor, header: WalIndexHeader): Promise<Look> {
+    // Everything is staged before the sinks see any of it: frames of the old cycle can be overwritten at any moment.
+    const old = new Changeset(this.options.pool, this.options.spoolDirectory)
+    const recent = new Changeset(this.options.pool, this.options.spoolDirectory)
+    try {
+      return await this.crossStaging(cursor, header, old, recent)
+    } finally {
+      old.clear()
+      recent.clear()
+    }
+  }
+
+  private async crossStaging(
+    cursor: WalCursor,
+    header: WalIndexHeader,
+    old: Changeset,
+    recent: Changeset,
+  ): Promise<Look> {
+    // The old cycle has its own byte order: a WAL made elsewhere keeps it until it restarts.
+    const { bigEndianChecksum } = this.header ?? header
+    const keepOld = (page: number, image: Uint8Array) => old.put(page, image)
+    const keepRecent = (page: number, image: Uint8Array) => recent.put(page, image)
+    // First, because the new cycle is overwriting it.
+    const tail = await this.reader.tail(cursor, bigEndianChecksum, keepOld)
     let fresh: Stretch | undefined
     if (header.mxFrame > 0) {
+      let kept = false
       const scanner = scannerAtStart(this.files, header)
-      fresh = scanner && (await this.reader.scan(scanner, header.mxFrame))
+      fresh =
+        scanner &&
+        (await this.reader.scan(scanner, header.mxFrame, (pages) => {
+          pages(keepRecent)
+          kept = true
+        }))
       if (!scanner || !fresh || !passesGate(scanner, header)) return WAIT
+      if (!kept) await this.reader.copy(fresh, keepRecent)
     }
     if (!this.stillIn(header)) return WAIT
-    const facts: CrossingFacts = {
+    const newCommits = fresh?.commits ?? 0
+    // The tail matters only when commits are missing without it; what it holds otherwise is ghosts.
+    const needsTail = ((header.iChange - cursor.iChange) | 0) > newCommits
+    const verdict = judgeCrossing({
       oldSalt1: cursor.salt1,
       newSalt1: header.salt1,
       oldChange: cursor.iChange,
       newChange: header.iChange,
-      newCommits: fresh?.commits ?? 0,
-      tailCommits: 0,
-      repeatedCommits: (fresh?.repeatedCommits ?? 0) > 0,
+      newCommits,
+      tailCommits: needsTail ? tail.commits : 0,
+      repeatedCommits: (fresh?.repeatedCommits ?? 0) > 0 || (needsTail && tail.repeatedCommits > 0),
       pads: this.pads,
       attached: this.options.attached(),
-    }
-    // The tail matters only when commits are missing without it; what it holds otherwise is ghosts.
-    const needsTail = ((facts.newChange - facts.oldChange) | 0) > facts.newCommits
-    // The old cycle has its own byte order: a WAL made elsewhere keeps it until it restarts.
-    const { bigEndianChecksum } = this.header ?? header
-    const tail = needsTail ? await this.reader.tail(cursor, bigEndianChecksum) : { commits: 0, repeatedCommits: 0 }
-    if (!this.stillIn(header)) return WAIT
-    const repeatedCommits = facts.repeatedCommits || tail.repeatedCommits > 0
-    const verdict = judgeCrossing({ ...facts, repeatedCommits, tailCommits: tail.commits })
+    })
     if (!verdict.proven) return { outcome: 'lost', reason: verdict.reason }
-
-    // Everything is staged before the sinks see any of it: frames of the old cycle can be overwritten at any moment.
-    const staged = new Changeset(this.options.pool, this.options.spoolDirectory)
-    try {
-      if (verdict.takeFromTail > 0) {
-        const keep = (page: number, image: Uint8Array) => staged.put(page, image)
-        const taken = await this.reader.tail(cursor, bigEndianChecksum, verdict.takeFromTail, keep)
-        if (taken.commits < verdict.takeFromTail)
-          return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }
-      }
-      if (fresh) {
-        await this.reader.copy(fresh, (page, image) => staged.put(page, image))
-        if (!this.stillIn(header)) return WAIT
-      }
-      this.forward(staged)
-    } finally {
-      staged.clear()
+    if (verdict.takeFromTail < tail.commits) {
+      old.clear()
+      // Ghosts lie behind the commits that count.
+      const most = verdict.takeFromTail
+      const taken = most > 0 ? await this.reader.tail(cursor, bigEndianChecksum, keepOld, most) : { commits: 0 }
+      if (taken.commits < most) return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }
+      if (!this.stillIn(header)) return WAIT
     }
+    this.forward(old, recent)
     const { salt1, salt2, iChange } = header
     this.crossings++
     this.current = fresh
@@ -281,12 +297,15 @@ export class WalTracker {
     }
   }
 
-  private forward(staged: Changeset): void {
+  /** A page that is in several of them counts in the last one. */
+  private forward(...staged: Changeset[]): void {
     const image = Buffer.alloc(this.pageSize)
     for (const sink of this.sinks) sink.begin()
-    for (const page of staged.pages(0xffffffff)) {
-      staged.read(page, image)
-      this.put(page, image)
+    for (const changes of staged) {
+      for (const page of changes.pages(0xffffffff)) {
+        changes.read(page, image)
+        this.put(page, image)
+      }
     }
   }
 

@@ -3,6 +3,7 @@
 // restarted, or when patience has run out. One window at a time in a process, and a bounded share of its time.
 
 import type { TimerClock } from '../clock.js'
+import type { WalCursor } from '../model/provenance.js'
 import { nextWindowMs, WINDOW_CHECKPOINT_MS_MAX, WINDOW_MS_MIN } from '../plan/let-go-plan.js'
 import type { LiveDatabase } from '../source/live-database.js'
 import { sameCycle } from '../sqlite/wal-index.js'
@@ -11,9 +12,12 @@ import type { WalTracker } from './wal-tracker.js'
 
 /** At the beginning other work has to wait: under fast writing the moment lasts microseconds. */
 const SPIN_MS = 0.5
-/** At most this share of the time is spent in windows that bring nothing. */
+/** At most a tenth of the time is spent in windows that bring nothing; but the WAL grows while we rest. */
 const REST_FACTOR = 10
 const REST_MS_MIN = 20
+const REST_MS_MAX = 100
+/** A checkpoint sorts the frames of the WAL before it can be seen. */
+const SORTED_FRAMES_PER_MS = 4000
 
 /** One window at a time among those that share it: the databases of a process. */
 export class WindowTurns {
@@ -34,6 +38,8 @@ export class WindowTurns {
 export class CheckpointWindow {
   private windowMs = WINDOW_MS_MIN
   private notBeforeMs = Number.NEGATIVE_INFINITY
+  /** How long the last checkpoint ran that a window was open for. */
+  private checkpointMs = 0
 
   constructor(
     private readonly clock: TimerClock,
@@ -59,21 +65,37 @@ export class CheckpointWindow {
       if (succeeded) this.stats.windowsThatHelped++
       const tookMs = this.clock.monotonic() - startMs
       this.windowMs = nextWindowMs(this.windowMs, succeeded)
-      this.notBeforeMs = this.clock.monotonic() + (succeeded ? 0 : Math.max(REST_MS_MIN, tookMs * REST_FACTOR))
+      const restMs = Math.min(REST_MS_MAX, Math.max(REST_MS_MIN, tookMs * REST_FACTOR))
+      this.notBeforeMs = this.clock.monotonic() + (succeeded ? 0 : restMs)
     } finally {
       done()
     }
   }
 
-  private async watch(live: LiveDatabase, cursor: { salt1: number; salt2: number }, startMs: number): Promise<boolean> {
+  private async watch(live: LiveDatabase, cursor: WalCursor, startMs: number): Promise<boolean> {
+    const { clock } = this
+    const patienceMs = Math.max(this.windowMs, cursor.frames / SORTED_FRAMES_PER_MS)
+    // A checkpoint that began before the window cannot get to the end of the WAL; the next one can. So patience counts while none runs.
+    let idleSinceMs = startMs
+    let runningSinceMs: number | undefined
     for (;;) {
       const header = live.files.walIndex()
-      if (header && !sameCycle(header, cursor)) return true
-      if (header && header.mxFrame > 0 && header.backfilled === header.mxFrame) return true
-      const elapsedMs = this.clock.monotonic() - startMs
-      const checkpointRunning = header !== undefined && header.backfillAttempted > header.backfilled
-      if (elapsedMs > this.windowMs && !(checkpointRunning && elapsedMs < WINDOW_CHECKPOINT_MS_MAX)) return false
-      if (elapsedMs > SPIN_MS) await this.clock.turn()
+      const nowMs = clock.monotonic()
+      const restarted = header && !sameCycle(header, cursor)
+      if (restarted || (header && header.mxFrame > 0 && header.backfilled === header.mxFrame)) {
+        if (runningSinceMs !== undefined) this.checkpointMs = nowMs - runningSinceMs
+        return true
+      }
+      const running = header !== undefined && header.backfillAttempted > header.backfilled
+      if (running) {
+        idleSinceMs = nowMs
+        runningSinceMs ??= nowMs
+      } else runningSinceMs = undefined
+      if (nowMs - idleSinceMs > patienceMs || nowMs - startMs > WINDOW_CHECKPOINT_MS_MAX) return false
+      // The moment that counts is the checkpoint's end; until it comes near, the processor is others'.
+      const nearEnd = runningSinceMs === undefined || nowMs - runningSinceMs >= this.checkpointMs / 2
+      if (!nearEnd) await new Promise<void>((resolve) => clock.after(1, resolve))
+      else if (nowMs - startMs > SPIN_MS) await clock.turn()
     }
   }
 }

@@ -5,15 +5,18 @@ import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readSync, r
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LitestreamError, messageOf } from '../errors.js'
+import { SpareBuffers } from '../spare-buffers.js'
 
 const CHUNK_BYTES = 65536
 
 /** Chunks of memory that all spools of a process share. */
 export class ChunkPool {
-  private readonly free: Buffer[] = []
+  private readonly spare: SpareBuffers
   private used = 0
 
-  constructor(readonly bytesMax: number) {}
+  constructor(readonly bytesMax: number) {
+    this.spare = new SpareBuffers(CHUNK_BYTES, Math.ceil(bytesMax / CHUNK_BYTES))
+  }
 
   get usedBytes(): number {
     return this.used
@@ -22,13 +25,12 @@ export class ChunkPool {
   take(): Buffer | undefined {
     if (this.used + CHUNK_BYTES > this.bytesMax) return undefined
     this.used += CHUNK_BYTES
-    return this.free.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    return this.spare.take()
   }
 
   give(chunks: Buffer[]): void {
     this.used -= chunks.length * CHUNK_BYTES
-    // Keep a little for the next burst and let the rest go back to the system.
-    for (const chunk of chunks) if (this.free.length < 64) this.free.push(chunk)
+    for (const chunk of chunks) this.spare.give(chunk)
   }
 }
 

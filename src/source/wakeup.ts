@@ -8,6 +8,8 @@ import type { TimerClock } from '../clock.js'
 
 /** So long without a pause, and the database counts as busy. */
 const MUTE_AFTER_MS = 1000
+/** A large transaction makes an event at every write long before there is anything to see. */
+const HINTS_APART_MS = 10
 
 /** Calls `hint` at whatever happens to these files, until the result is called. */
 export type WatchFiles = (paths: string[], hint: () => void) => () => Promise<void>
@@ -29,6 +31,7 @@ export class Wakeup {
   private wake: (() => void) | undefined
   private unwatch: (() => Promise<void>) | undefined
   private restedMs = 0
+  private hintedAtMs = Number.NEGATIVE_INFINITY
   private closed = false
 
   constructor(
@@ -46,6 +49,8 @@ export class Wakeup {
   async wait(limitMs: number): Promise<boolean> {
     this.restedMs = 0
     this.listen()
+    const apartMs = this.hintedAtMs + HINTS_APART_MS - this.clock.monotonic()
+    if (apartMs > 0 && !this.closed) await new Promise<void>((resolve) => this.clock.after(apartMs, resolve))
     if (!this.pending) {
       await new Promise<void>((resolve) => {
         const cancel = this.clock.after(limitMs, resolve)
@@ -57,6 +62,7 @@ export class Wakeup {
       this.wake = undefined
     }
     const hinted = this.pending
+    if (hinted) this.hintedAtMs = this.clock.monotonic()
     this.pending = false
     return hinted
   }

@@ -16,11 +16,9 @@ import {
 /** Writing goes on, nothing is backfilled, a window is not worth it yet. */
 const busy: HoldFacts = {
   pin: 'read-mark',
-  shmWritable: false,
   caughtUp: true,
   frames: 100,
   backfilled: 0,
-  settled: false,
   quietMs: 0,
   windowFrames: 1000,
   windowRestMs: 0,
@@ -29,15 +27,8 @@ const busy: HoldFacts = {
 test.for<[string, Partial<HoldFacts>, string]>([
   ['without a pin there is nothing to decide', { pin: 'none', quietMs: 1000 }, 'hold'],
   ['what is not read yet must not get lost', { caughtUp: false, quietMs: 1000, frames: 5000 }, 'hold'],
-  ['a pin that cannot set a mark waits for quiet', {}, 'hold'],
-  ['a pin that can takes the newest mark', { shmWritable: true }, 'leapfrog'],
-  ['once it has it, it stays', { shmWritable: true, settled: true }, 'hold'],
+  ['while writing goes on nothing can wait for us: hold', {}, 'hold'],
   ['quiet: a checkpoint may be waiting for us', { quietMs: QUIET_MS }, 'release'],
-  [
-    'quiet, and the mark is the newest: all the same',
-    { quietMs: QUIET_MS, shmWritable: true, settled: true },
-    'release',
-  ],
   ['the WAL is large: a window', { frames: 1000 }, 'window'],
   ['the WAL is large and the last window was a moment ago', { frames: 1000, windowRestMs: 1 }, 'hold'],
   ['all is in the file: over to mark 0', { backfilled: 100 }, 'leapfrog'],
@@ -53,11 +44,9 @@ test.for<[string, Partial<HoldFacts>, string]>([
 const anyFacts: fc.Arbitrary<HoldFacts> = fc
   .record({
     pin: fc.constantFrom<PinPlace>('none', 'read-mark', 'database-unconfirmed', 'database'),
-    shmWritable: fc.boolean(),
     caughtUp: fc.boolean(),
     frames: fc.nat(3000),
     backfilled: fc.nat(3000),
-    settled: fc.boolean(),
     quietMs: fc.nat(500),
     windowFrames: fc.integer({ min: 1, max: 2000 }),
     windowRestMs: fc.constantFrom(0, 5),
