@@ -22,7 +22,7 @@ const documents = files.filter((file) => /^[^/]+\.md$|^(docker|docs)\/.*\.md$/.t
 /** Layers from the bottom; a file may import from its own layer and those below. Files directly in src/ are named. */
 const LAYERS: readonly (readonly string[])[] = [
   ['sqlite', 'model', 'plan', 'errors.ts', 'version.ts'],
-  ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts'],
+  ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts', 'spare-buffers.ts'],
   ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],
 ]
@@ -83,6 +83,7 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     files: [
       'src/doctor/network-checks.ts', // patience of a socket
+      'src/spare-buffers.ts', // gives memory back after a burst
       'src/clock.ts', // for all engines
       'src/control/client.ts', // patience with a daemon
       'src/control/server.ts', // a connection that says nothing
