@@ -1,5 +1,6 @@
 // What the commands print: tables and times as the original's, and the one line of a failure.
 
+import { secretsIn } from '../config/secrets.js'
 import { isLitestreamError, messageOf } from '../errors.js'
 import { formatTextLine, redact } from '../log-format.js'
 import type { Attributes } from '../logger.js'
@@ -35,10 +36,7 @@ export function formatLag(ms: number): string {
 
 /** One line on stderr, in the form of the original's log. */
 export function printError(io: CommandIo, message: string, attributes: Attributes): void {
-  const secrets = [io.env.AWS_SECRET_ACCESS_KEY, io.env.LITESTREAM_SECRET_ACCESS_KEY].filter(
-    (value) => value !== undefined,
-  )
-  io.stderr.write(`${redact(formatTextLine(new Date(), 'ERROR', message, attributes), secrets)}\n`)
+  io.stderr.write(`${redact(formatTextLine(new Date(), 'ERROR', message, attributes), secretsIn(io.env))}\n`)
 }
 
 /** Why a command ended: one line for each problem of a configuration, one line for everything else. */

@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { systemClock } from '../../clock.js'
 import { configFromUrls, loadConfig, secretsOf } from '../../config/load.js'
+import { secretsIn } from '../../config/secrets.js'
 import type { Config, DatabaseConfig, ReplicaConfig } from '../../config/types.js'
 import { socketPlaces } from '../../control/place.js'
 import { controlHandlers } from '../../control/requests.js'
@@ -58,7 +59,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     level: config.logging.level,
     type: config.logging.type,
     fd: config.logging.stderr ? 2 : 1,
-    secrets: secretsOf(config),
+    secrets: [...secretsOf(config), ...secretsIn(io.env)],
     onBrokenPipe: () => broken.abort(new LitestreamError('ABORTED', 'nobody reads the log any more')),
   })
   const log = progress.makeWayFor(lines)

@@ -10,6 +10,7 @@
 
 import { lstat } from 'node:fs/promises'
 import { systemClock } from '../../clock.js'
+import { secretsIn } from '../../config/secrets.js'
 import type { ReplicaConfig } from '../../config/types.js'
 import { LitestreamError, messageOf } from '../../errors.js'
 import type { Logger } from '../../logger.js'
@@ -128,7 +129,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   const progress = new ProgressLine('restoring', io.stderr, systemClock.monotonic)
   const { level, type } = request.logging
   const write = (line: string): void => progress.writeLine(line)
-  const logger = createLineLogger({ level, type, secrets: request.secrets, write })
+  const logger = createLineLogger({ level, type, secrets: [...request.secrets, ...secretsIn(io.env)], write })
 
   const reports: Report[] = []
   const failures: unknown[] = []
