@@ -19,12 +19,11 @@ export async function* untilAborted<T>(
   what: string,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]()
-  const link = linkAbort(signal, what)
   let ended = false
   try {
     for (;;) {
       throwIfAborted(signal, what)
-      const result = await Promise.race([iterator.next(), link.aborted])
+      const result = await orAborted(iterator.next(), signal, what)
       if (result.done) {
         ended = true
         return
@@ -35,7 +34,6 @@ export async function* untilAborted<T>(
     ended = !signal?.aborted // a source that threw has ended by itself
     throw error
   } finally {
-    link.release()
     // Not awaited after an abort: a generator that is stuck would never answer.
     if (!ended) {
       const returned = Promise.resolve(iterator.return?.()).catch(() => {})
@@ -44,17 +42,17 @@ export async function* untilAborted<T>(
   }
 }
 
-/** A promise that rejects when the signal aborts, and the way to let go of the signal. */
-function linkAbort(signal: AbortSignal | undefined, what: string): { aborted: Promise<never>; release: () => void } {
-  let release = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    if (!signal) return
+/**
+ * Not a race with one promise that lives as long as the signal: that one would hold every value that ever won against it, and so all of
+ * an upload in memory.
+ */
+function orAborted<T>(value: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+  if (!signal) return value
+  return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(abortedError(signal, what))
     listenForAbort(signal, onAbort)
-    release = () => signal.removeEventListener('abort', onAbort)
+    value.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
-  aborted.catch(() => {})
-  return { aborted, release }
 }
 
 /** One daemon has one signal and any number of requests on it: that is no leak, and Node shall not warn of one. */

@@ -11,7 +11,7 @@
 // Lost continuity (told by the follower) and a generation lost to another writer lead back to `establish`.
 
 import type { TimerClock } from '../clock.js'
-import { LitestreamError, messageOf } from '../errors.js'
+import { isLitestreamError, LitestreamError, messageOf } from '../errors.js'
 import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
 import { planResume } from '../plan/resume-plan.js'
@@ -389,8 +389,13 @@ export class Shipper implements Sink {
     } catch (error) {
       this.follower.leave(this)
       this.pending.clear()
-      this.lostReason ??= reason
-      throw error
+      // More than fits here; trying again would not make it less. A snapshot is streamed, it needs no room.
+      if (!isLitestreamError(error, 'LOCAL')) {
+        this.lostReason ??= reason
+        throw error
+      }
+      this.lostReason = undefined
+      difference = messageOf(error)
     }
     if (typeof difference === 'string') {
       this.follower.leave(this)
