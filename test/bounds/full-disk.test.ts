@@ -47,7 +47,7 @@ test('a temporary directory that is full while the replica cannot be reached', a
   renameSync(dirname(replica), `${dirname(replica)}-aside`)
   writeFileSync(dirname(replica), '')
   // More than memory and the temporary directory take together.
-  heavy.insertInPieces(90)
+  heavy.insertInPieces(64)
   await daemon.waitForLine(/cannot keep changed pages in/)
   rmSync(dirname(replica))
   renameSync(`${dirname(replica)}-aside`, dirname(replica))
