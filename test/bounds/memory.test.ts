@@ -19,7 +19,7 @@ const RESTORE_GROWTH_MIB = 450
 /** A key, a size and a time, and the places they are sorted into. */
 const LISTED_OBJECT_BYTES = 2048
 
-const REPORT_PEAK = { NODE_OPTIONS: `--require ${join(projectRoot, 'test', 'support', 'report-peak.cjs')}` }
+const REPORT_PEAK = { NODE_OPTIONS: `--require ${join(projectRoot, 'test', 'support', 'report-peak-program.cjs')}` }
 
 /** Runs to a good end; its peak in MiB. */
 async function peakOf(args: readonly string[]): Promise<number> {
