@@ -93,7 +93,8 @@ test('on a terminal one line is drawn over: bytes, rate, time left; and nothing 
     }
     const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
     const body = object.subarray(start)
-    response.writeHead(start > 0 ? 206 : 200, { 'content-length': body.length })
+    const range = { 'content-range': `bytes ${start}-${object.length - 1}/${object.length}` }
+    response.writeHead(start > 0 ? 206 : 200, { 'content-length': body.length, ...(start > 0 ? range : {}) })
     if (start > 0) return void response.end(body)
     let sent = 0
     const timer = setInterval(() => {
