@@ -22,8 +22,9 @@ export async function prepareImages(): Promise<void> {
 export async function buildImages(): Promise<void> {
   const options = { cwd: projectRoot, timeoutMs: BUILD_TIMEOUT_MS }
   await mustRun('docker', ['build', '--network', 'host', '--tag', OUR_IMAGE, '.'], options)
-  const context = join('test', 'support', 'containers')
-  const words = ['--build-arg', `IMAGE=${OUR_IMAGE}`, '--tag', APPLICATION_IMAGE, context]
+  const context = join('test', 'support')
+  const file = join(context, 'containers', 'Dockerfile')
+  const words = ['--build-arg', `IMAGE=${OUR_IMAGE}`, '--tag', APPLICATION_IMAGE, '--file', file, context]
   await mustRun('docker', ['build', ...words], options)
 }
 

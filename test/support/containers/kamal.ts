@@ -131,7 +131,9 @@ export class KamalHost {
   }
 
   async stopOldest(): Promise<void> {
-    await this.applications.shift()?.stop()
+    const oldest = this.applications.shift()
+    await oldest?.stop()
+    await oldest?.remove()
   }
 
   ask(...words: string[]): Promise<string> {
