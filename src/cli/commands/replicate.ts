@@ -124,7 +124,7 @@ async function configOf(
  * told now, and not by the first large transaction. Undefined for the default.
  */
 function pendingBytesMax(config: Config, log: Logger): number | undefined {
-  const directories = new Set(config.databases.map(({ metaPath }) => metaPath))
+  const directories = new Set(config.databases.map(usableMetaPath))
   const problem = [...directories].map((directory) => spoolProblem(directory)).find((found) => found !== undefined)
   if (problem === undefined) return undefined
   const reason = `${problem} (a container needs --tmpfs /tmp or a volume there)`
@@ -155,11 +155,18 @@ async function openDatabase(
 }
 
 /** The original keeps its directory beside the database; nothing of ours goes there. */
-function metaPathOf({ path, metaPath }: DatabaseConfig, log: Logger): string | undefined {
-  if (metaPath === undefined || !`${metaPath}/`.startsWith(`${dirname(path)}/`)) return metaPath
-  const advice = 'choose a directory outside of the database’s volume'
-  log.warn('meta-path is in the directory of the database and is not used', { path, 'meta-path': metaPath, advice })
-  return undefined
+function usableMetaPath({ path, metaPath }: DatabaseConfig): string | undefined {
+  return metaPath !== undefined && `${metaPath}/`.startsWith(`${dirname(path)}/`) ? undefined : metaPath
+}
+
+function metaPathOf(database: DatabaseConfig, log: Logger): string | undefined {
+  const { path, metaPath } = database
+  const usable = usableMetaPath(database)
+  if (usable !== metaPath) {
+    const advice = 'choose a directory outside of the database’s volume'
+    log.warn('meta-path is in the directory of the database and is not used', { path, 'meta-path': metaPath, advice })
+  }
+  return usable
 }
 
 function placeOf(replica: ReplicaConfig): Attributes {
