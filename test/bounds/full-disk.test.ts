@@ -46,9 +46,14 @@ test('a temporary directory that is full while the replica cannot be reached', a
   await daemon.waitForLine(/snapshot written/)
   renameSync(dirname(replica), `${dirname(replica)}-aside`)
   writeFileSync(dirname(replica), '')
-  // More than memory and the temporary directory take together.
-  heavy.insertInPieces(64)
-  await daemon.waitForLine(/cannot keep changed pages in/)
+  // Until it is more than memory and the temporary directory take together.
+  await until(
+    () => {
+      heavy.insertInPieces(8)
+      return /cannot keep changed pages in/.test(daemon.output())
+    },
+    { what: 'the temporary directory to be full' },
+  )
   rmSync(dirname(replica))
   renameSync(`${dirname(replica)}-aside`, dirname(replica))
   heavy.insert(1)

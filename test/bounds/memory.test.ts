@@ -12,7 +12,7 @@ import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
 import { descriptorsOf, Heavy, peakMib, sumIn } from './measured.js'
 
-/** Page images in memory (48 MiB), blocks being compressed, and what allocators and the collector keep of those that were. */
+/** Page images in memory (96 MiB), blocks being compressed, and what allocators and the collector keep of those that were. */
 const REPLICATE_GROWTH_MIB = 400
 /** Two arenas of pages (64 MiB), objects fetched ahead (64 MiB), blocks being decompressed, and what allocators keep of those. */
 const RESTORE_GROWTH_MIB = 450
