@@ -84,7 +84,7 @@ function* pickGeneration(generations: readonly GenerationTimeline[], target: Res
     const names = generations.map(({ generation }) => generation).join(', ')
     return { refusal: { code: 'NOT_FOUND', message: `no snapshots available in generation ${names}` } }
   }
-  if (target.kind !== 'time') return { timeline: lastWritten(restorable) }
+  if (target.kind !== 'time') return { timeline: yield* lastWritten(restorable) }
 
   let best: { timeline: GenerationTimeline; reachesMs: number } | undefined
   let oldestMs = Number.POSITIVE_INFINITY
@@ -99,14 +99,26 @@ function* pickGeneration(generations: readonly GenerationTimeline[], target: Res
     if (further || sameButLater) best = { timeline, reachesMs }
   }
   if (best) return { timeline: best.timeline }
-  const newestMs = yield* momentOf(newestObject(lastWritten(restorable)) as StoredObject)
+  const newestMs = yield* momentOf(newestObject(yield* lastWritten(restorable)) as StoredObject)
   const asks = formatMoment(target.atMs)
   const bounds = `the backups reach from ${formatMoment(oldestMs)} to ${formatMoment(newestMs)}`
   return { refusal: { code: 'NOT_FOUND', message: `nothing at or before ${asks}: ${bounds}` } }
 }
 
-function lastWritten(timelines: readonly GenerationTimeline[]): GenerationTimeline {
-  return timelines.reduce((best, timeline) => (timeline.lastAtMs > best.lastAtMs ? timeline : best))
+/** By the storage's times, which nobody sets back. Some stores tell whole seconds: at a tie the moments of the states decide. */
+function* lastWritten(timelines: readonly GenerationTimeline[]): Asking<GenerationTimeline> {
+  const lastAtMs = timelines.reduce((newest, timeline) => Math.max(newest, timeline.lastAtMs), Number.NEGATIVE_INFINITY)
+  const tied = timelines.filter((timeline) => timeline.lastAtMs === lastAtMs)
+  let best = tied[0] as GenerationTimeline
+  if (tied.length === 1) return best
+  let bestMs = yield* momentOf(newestObject(best) as StoredObject)
+  for (const timeline of tied.slice(1)) {
+    const momentMs = yield* momentOf(newestObject(timeline) as StoredObject)
+    if (momentMs <= bestMs) continue
+    best = timeline
+    bestMs = momentMs
+  }
+  return best
 }
 
 /** Pass the questions of `asking` on as questions about this replica. */

@@ -10,6 +10,7 @@
 import { parseKey } from '../../src/model/layout.js'
 import { buildTimelines } from '../../src/model/timeline.js'
 import { chooseRestore } from '../../src/plan/restore-choice.js'
+import type { RestorePlan } from '../../src/plan/restore-plan.js'
 import type { Place } from '../../src/replicate/replica-writer.js'
 import { putPage } from './disk.js'
 import { differenceFrom, type Ledger, type State } from './ledger.js'
@@ -56,11 +57,13 @@ export class Checks {
   }
 
   private put(stored: StoredBytes, before: StoredBytes | undefined): void {
-    if (before && !before.bytes.equals(stored.bytes)) {
+    const changed = before && !before.bytes.equals(stored.bytes)
+    // A snapshot whose upload failed, or so it seemed, is taken again.
+    if (changed && parseKey(stored.key)?.kind === 'segment') {
       this.scheduler.fail(`${stored.key} was replaced by something else`)
     }
     const object = readObject(stored)
-    if (!object || before) return
+    if (!object || (before && !changed)) return
     this.known.set(object.key, object)
     const runs = this.runs.get(object.generation)
     const appends = object.kind === 'segment' && runs?.every((run) => followsOn(run, object))
@@ -159,6 +162,11 @@ export class Checks {
       if (reason && this.safeId > 0) this.scheduler.fail(`nothing can be restored: ${reason.message}`)
       return undefined
     }
+    return this.pointOf(plan)
+  }
+
+  /** What a plan of a restore leads to. */
+  pointOf(plan: RestorePlan): Point | undefined {
     const last = plan.segments.at(-1)?.key ?? plan.snapshot.key
     const run = this.runs.get(plan.generation)?.find(({ snapshot }) => snapshot.key === plan.snapshot.key)
     // A segment without content is no state of its own.

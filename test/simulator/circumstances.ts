@@ -8,9 +8,9 @@ import type { StoreOptions } from './store.js'
 
 /** What a test may change in a run: the circumstances, or, for a canary, a part that is put in the place of a right one. */
 export interface Changes {
+  readonly circumstances?: Partial<Circumstances> | undefined
   readonly habits?: Partial<Habits> | undefined
   readonly store?: Partial<StoreOptions> | undefined
-  readonly daemons?: number | undefined
   readonly client?: ((client: ReplicaClient) => ReplicaClient) | undefined
   readonly source?: ((source: Source) => Source) | undefined
 }
@@ -30,28 +30,32 @@ export interface Circumstances {
   readonly snapshotIntervalMs: number
   readonly minCheckpointPageCount: number
   readonly heal: boolean
+  readonly validationIntervalMs: number
 }
 
 export function drawCircumstances(random: Random, changes: Changes): Circumstances {
   const store = {
     conditional: random.chance(0.7),
     listingLagMs: 0,
-    wholeSeconds: false,
+    wholeSeconds: random.chance(0.3),
   }
   return {
     habits: { ...drawHabits(random), ...changes.habits },
     store: { ...store, ...changes.store },
-    daemons: changes.daemons ?? 1,
+    daemons: random.chance(0.2) ? 2 : 1,
     shmWritable: random.chance(0.4),
     acts: 30 + random.below(120),
     crashEveryMs: random.pick([0, 0, 1500, 6000]),
     stormy: random.chance(0.6),
-    clockJumps: random.chance(0.15),
+    // Which of two generations of the same moment is the newer one is told by the clock alone.
+    clockJumps: !store.wholeSeconds && random.chance(0.2),
     preemptChance: random.pick([0, 0.01, 0.05]),
     monitorIntervalMs: random.pick([100, 1000]),
     syncIntervalMs: random.pick([0, 50, 1000]),
     snapshotIntervalMs: random.pick([0, 400, 4000]),
     minCheckpointPageCount: random.pick([2, 10, 50]),
     heal: random.chance(0.5),
+    validationIntervalMs: random.pick([0, 0, 700, 5000]),
+    ...changes.circumstances,
   }
 }

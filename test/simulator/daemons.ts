@@ -86,7 +86,14 @@ export class SimulatedDaemon {
     const process = { name: `${this.name}.${++this.starts}`, alive: true }
     const random = scheduler.random(1000 + this.starts * 10 + Number(this.name.at(-1)))
     const { observer, client, source } = this.begin(process)
-    const { monitorIntervalMs, syncIntervalMs, snapshotIntervalMs, minCheckpointPageCount, heal } = circumstances
+    const {
+      monitorIntervalMs,
+      syncIntervalMs,
+      snapshotIntervalMs,
+      minCheckpointPageCount,
+      heal,
+      validationIntervalMs,
+    } = circumstances
     scheduler.note(`${process.name}: starts`)
     this.process = process
     this.observer = observer
@@ -103,7 +110,7 @@ export class SimulatedDaemon {
           allowCheckpoint: false,
           heal,
           replicas: [
-            { name: 'store', client, syncIntervalMs, snapshotIntervalMs, validationIntervalMs: 0, maxBehindMs: 60_000 },
+            { name: 'store', client, syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs: 60_000 },
           ],
         },
       ],

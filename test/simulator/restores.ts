@@ -40,9 +40,7 @@ export async function checkRestores(store: Store, checks: Checks, ledger: Ledger
         scheduler.fail(`nothing was restored for ${formatMoment(atMs)}`)
         continue
       }
-      const newestObject = restored.plan.segments.at(-1) ?? restored.plan.snapshot
-      const point = checks.pointsOf(restored.plan.generation).findLast((one) => one.object.key === newestObject.key)
-      const expected = point ?? checks.pointsOf(restored.plan.generation)[0]
+      const expected = checks.pointOf(restored.plan)
       const difference = expected && differenceFrom(expected.state, restored.pages)
       if (difference) scheduler.fail(`restored for ${formatMoment(atMs)}: ${difference}`)
       if (restored.plan.stateAtMs > atMs) scheduler.fail(`restored for ${formatMoment(atMs)}: a later state`)

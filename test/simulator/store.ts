@@ -195,6 +195,10 @@ export class SimulatedClient implements ReplicaClient {
     return infoOf(stored)
   }
 
+  async conditionalPuts(scratchKey: string, signal?: AbortSignal): Promise<boolean> {
+    return await this.request(`try ${scratchKey}`, () => this.store.options.conditional, signal)
+  }
+
   async delete(keys: readonly string[], signal?: AbortSignal): Promise<void> {
     keys.forEach(checkKey)
     throwIfAborted(signal, 'delete')

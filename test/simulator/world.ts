@@ -161,12 +161,12 @@ class World {
   private changeWeather(): void {
     const { random, scheduler, store } = this
     if (this.calm) return
-    const bad = { ...FAIR, latencyMs: 50, lateMs: 2000 }
+    const bad = { ...FAIR, latencyMs: 50, lateMs: 300 }
     const kinds: readonly Weather[] = [
       FAIR,
       { ...FAIR, latencyMs: 300 },
       { ...bad, failBefore: 0.2, failAfter: 0.2, truncate: 0.2 },
-      { ...bad, failBefore: 0.1, failAfter: 0.1, failLate: 0 },
+      { ...bad, failBefore: 0.1, failAfter: 0.1, failLate: 0.2 },
       { ...bad, failBefore: 1 },
     ]
     store.weather = random.pick(kinds)
@@ -234,7 +234,10 @@ class World {
       const how = daemons.map((daemon) => daemon.describe()).join('; ')
       scheduler.fail(`not caught up with state ${this.ledger.current.id} after ${CATCH_UP_MS} ms: ${how}`)
     }
-    await scheduler.run(2000, () => this.afterEvent() && false)
+    // One more validation of the newest state, one more snapshot; then there is nothing left to do.
+    const { validationIntervalMs, snapshotIntervalMs } = this.circumstances
+    const lastMs = 2000 + 2 * Math.max(validationIntervalMs, snapshotIntervalMs)
+    await scheduler.run(lastMs, () => this.afterEvent() && false)
     const { requests } = store
     await scheduler.run(IDLE_MS, () => this.afterEvent() && false)
     if (store.requests !== requests) scheduler.fail(`an idle database cost ${store.requests - requests} requests`)
