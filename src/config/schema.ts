@@ -1,5 +1,5 @@
 // Every key of the configuration, its kind and default: from the document to Config. Keys beyond Litestream 0.3.13:
-// `max-wal-size`, `allow-checkpoint` and `heal` of a database, `max-behind`, `on-conflict` and `take-over-after` of a replica,
+// `max-wal-size`, `max-spool-size`, `allow-checkpoint` and `heal` of a database, `max-behind`, `on-conflict` and `take-over-after` of a replica,
 // `socket.path`, and root keys that begin with `x-`, which are ignored so that anchors have a place.
 
 import { dirname } from 'node:path'
@@ -15,6 +15,7 @@ export const databaseDefaults = {
   minCheckpointPageCount: 1_000,
   maxCheckpointPageCount: 10_000,
   maxWalBytes: 128 * 2 ** 20,
+  maxSpoolBytes: 2 ** 30,
   allowCheckpoint: false,
   heal: true,
 } as const
@@ -30,6 +31,7 @@ const DATABASE_KEYS = [
   'min-checkpoint-page-count',
   'max-checkpoint-page-count',
   'max-wal-size',
+  'max-spool-size',
   'allow-checkpoint',
   'heal',
   'replicas',
@@ -142,6 +144,8 @@ function readDatabase(reader: MapReader, credentials: Credentials, around: Surro
   if (maxCheckpointPageCount < 0) reader.report('max-checkpoint-page-count', 'must not be negative; 0 turns it off')
   const maxWalBytes = reader.quantity('max-wal-size', databaseDefaults.maxWalBytes, parseBytes)
   if (maxWalBytes <= 0) reader.report('max-wal-size', 'max-wal-size must be above 0')
+  const maxSpoolBytes = reader.quantity('max-spool-size', databaseDefaults.maxSpoolBytes, parseBytes)
+  if (maxSpoolBytes <= 0) reader.report('max-spool-size', 'max-spool-size must be above 0')
 
   const replicas: ReplicaConfig[] = []
   for (const replicaReader of reader.maps('replicas', 'replica')) {
@@ -164,6 +168,7 @@ function readDatabase(reader: MapReader, credentials: Credentials, around: Surro
     minCheckpointPageCount,
     maxCheckpointPageCount,
     maxWalBytes,
+    maxSpoolBytes,
     allowCheckpoint: reader.boolean('allow-checkpoint') ?? databaseDefaults.allowCheckpoint,
     heal: reader.boolean('heal') ?? databaseDefaults.heal,
     replicas,

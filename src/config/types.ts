@@ -28,6 +28,8 @@ export interface DatabaseConfig {
   readonly maxCheckpointPageCount: number
   /** `max-wal-size` (ours): a WAL of this size is given every chance to restart, however fast it grows. */
   readonly maxWalBytes: number
+  /** `max-spool-size` (ours): so much may wait on disk for a replica that cannot be reached. */
+  readonly maxSpoolBytes: number
   /** `allow-checkpoint` (ours): run PASSIVE checkpoints for an application that never does. */
   readonly allowCheckpoint: boolean
   /** `heal` (ours): after lost continuity ship what differs instead of a new generation. */

@@ -6,7 +6,7 @@
 
 import { LitestreamError } from '../errors.js'
 import { Changeset } from '../source/changeset.js'
-import type { ChunkPool } from '../source/spool.js'
+import type { ChunkPool, SpoolBudget } from '../source/spool.js'
 import type { Follower } from './follower.js'
 import type { Sink, SourceState } from './sink.js'
 
@@ -35,6 +35,7 @@ export class DatabaseCopy {
     private readonly pool: ChunkPool,
     private readonly spoolDirectory: string | undefined,
     signal: AbortSignal,
+    private readonly budget?: SpoolBudget | undefined,
   ) {
     if (signal.aborted) this.abort.abort(signal.reason)
     else
@@ -51,13 +52,20 @@ export class DatabaseCopy {
     progress: (done: number, total: number) => void,
   ): AsyncGenerator<Buffer> {
     const { pool, spoolDirectory } = this
-    const overlay = new Changeset(pool, spoolDirectory)
-    const changes = new Changeset(pool, spoolDirectory)
+    const overlay = new Changeset(pool, spoolDirectory, this.budget)
+    const changes = new Changeset(pool, spoolDirectory, this.budget)
     this.overlay = overlay
     this.changes = changes
     const sink: Sink = {
       begin: () => {},
-      put: (page, image) => changes.put(page, image),
+      put: (page, image) => {
+        try {
+          if (!this.abort.signal.aborted) changes.put(page, image)
+        } catch (error) {
+          // Only this copy is over; the follower and whoever else listens go on.
+          this.abort.abort(error)
+        }
+      },
       commit: () => {},
       lost: (reason) => this.abort.abort(new LitestreamError('SOURCE', `the copy has to be taken again: ${reason}`)),
     }

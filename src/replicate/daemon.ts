@@ -41,6 +41,8 @@ export interface DaemonDatabase {
   readonly maxCheckpointPageCount: number
   readonly maxWalBytes: number
   readonly allowCheckpoint: boolean
+  /** What each replica may keep there, in bytes. */
+  readonly maxSpoolBytes?: number | undefined
   /** Where changed pages may be kept past memory; the system's temporary directory by default. Never the database's volume. */
   readonly spoolDirectory?: string | undefined
   /** After lost continuity ship the difference instead of a new generation; takes eight bytes of memory a page and replica. */
@@ -87,7 +89,7 @@ export class Daemon {
     const windowTurns = new WindowTurns()
     const turns = new Turns()
     this.units = options.databases.map((database) => {
-      const { path, spoolDirectory, heal, metaPath } = database
+      const { path, maxSpoolBytes, spoolDirectory, heal, metaPath } = database
       const log = options.log.child({ db: path })
       const follower = new Follower({ ...database, source, pool, windowTurns, clock, log })
       const retentions: Retention[] = []
@@ -96,7 +98,18 @@ export class Daemon {
         const client = new CountingClient(replica.client)
         const shipperLog = log.child({ replica: name })
         const digestFile = metaPath === undefined ? undefined : new DigestFile(metaPath, path, name)
-        const more = { client, pool, spoolDirectory, clock, randomHex, host, heal, digestFile, log: shipperLog }
+        const more = {
+          client,
+          pool,
+          spoolDirectory,
+          maxSpoolBytes,
+          clock,
+          randomHex,
+          host,
+          heal,
+          digestFile,
+          log: shipperLog,
+        }
         const shipper = new Shipper(follower, { ...replica, ...more })
         const probe = new Probe({
           client,

@@ -19,7 +19,7 @@ import type { OwnGeneration } from '../plan/retention-facts.js'
 import { type Moment, snapshotDueInMs } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
-import type { ChunkPool } from '../source/spool.js'
+import { type ChunkPool, SpoolBudget } from '../source/spool.js'
 import { Boundaries, type Boundary } from './boundaries.js'
 import { WriterConflict } from './claim.js'
 import { type CopyEnd, DatabaseCopy } from './copy.js'
@@ -45,6 +45,8 @@ export interface ShipperOptions {
   readonly retentionMs?: number | undefined
   readonly pool: ChunkPool
   readonly spoolDirectory?: string | undefined
+  /** Past it nothing more is collected until the replica can be reached. */
+  readonly maxSpoolBytes?: number | undefined
   readonly clock: TimerClock
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
@@ -68,6 +70,7 @@ interface Outgoing {
 }
 
 const BOUNDARY_LOOK_MS = 100
+const SPOOL_BYTES_MAX = 1 << 30
 /** To wait, at least, while a batch comes in. */
 const BATCH_MS = 50
 /** Timers cannot be set for longer. */
@@ -83,6 +86,9 @@ export class Shipper implements Sink {
   private outgoing: Outgoing | undefined
   private joined = false
   private lostReason: string | undefined
+  /** No room for what changes: nothing is collected until the replica has been found again. */
+  private overflowed = false
+  private readonly budget: SpoolBudget
   private resume: ResumePoint | undefined
   private looked = false
   private readonly others: OtherWriters
@@ -107,6 +113,7 @@ export class Shipper implements Sink {
     private readonly follower: Follower,
     private readonly options: ShipperOptions,
   ) {
+    this.budget = new SpoolBudget(options.maxSpoolBytes ?? SPOOL_BYTES_MAX)
     this.pending = this.newChangeset()
     this.digests = options.heal ? new ReplicaDigests() : undefined
     this.record = new ReplicaRecord(options.clock)
@@ -236,10 +243,25 @@ export class Shipper implements Sink {
   }
 
   put(page: number, image: Uint8Array): void {
-    this.pending.put(page, image)
+    if (this.overflowed) return
+    try {
+      this.pending.put(page, image)
+    } catch (error) {
+      if (!isLitestreamError(error, 'LOCAL')) throw error
+      this.overflow(error)
+    }
+  }
+
+  /** The application goes on, and so does everybody else who follows it. What is missing is found by comparison later, or copied anew. */
+  private overflow(error: LitestreamError): void {
+    this.overflowed = true
+    this.options.log.error('changes are not collected any more until the replica works again', { error })
+    this.follower.leave(this)
+    this.lost(messageOf(error))
   }
 
   commit(state: SourceState): void {
+    if (this.overflowed) return
     this.inBatch = false
     this.pendingState = state
     if (this.pending.size === 0) return
@@ -351,6 +373,7 @@ export class Shipper implements Sink {
     const { resume } = this
     const lost = this.lostReason
     this.lostReason = undefined
+    this.overflowed = false
     const continuity = lost ?? (await this.follower.join(this, resume?.provenance.source, signal))
     const plan = planResume({
       continuity,
@@ -482,7 +505,7 @@ export class Shipper implements Sink {
     const abort = () => copyAbort.abort(this.abort.signal.reason)
     this.abort.signal.addEventListener('abort', abort)
     this.copyAbort = copyAbort
-    const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal)
+    const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal, this.budget)
     try {
       return await use(copy, signal)
     } finally {
@@ -541,7 +564,7 @@ export class Shipper implements Sink {
   }
 
   private newChangeset(): Changeset {
-    return new Changeset(this.options.pool, this.options.spoolDirectory)
+    return new Changeset(this.options.pool, this.options.spoolDirectory, this.budget)
   }
 
   private dropOutgoing(): void {

@@ -2,7 +2,7 @@
 // the batch counts once its owner has said what state it ends at. The images live in a spool, so memory is bounded.
 
 import { PageMap } from '../model/page-map.js'
-import { type ChunkPool, Spool } from './spool.js'
+import { type ChunkPool, Spool, type SpoolBudget } from './spool.js'
 
 export class Changeset {
   private readonly slots = new PageMap()
@@ -11,6 +11,7 @@ export class Changeset {
   constructor(
     private readonly pool: ChunkPool,
     private readonly spoolDirectory?: string | undefined,
+    private readonly budget?: SpoolBudget | undefined,
   ) {}
 
   /** Bytes a page; 0 while nothing is in here. */
@@ -32,7 +33,7 @@ export class Changeset {
   }
 
   put(page: number, image: Uint8Array): void {
-    this.spool ??= new Spool(image.length, this.pool, this.spoolDirectory)
+    this.spool ??= new Spool(image.length, this.pool, this.spoolDirectory, this.budget)
     const slot = this.slots.get(page)
     if (slot === undefined) this.slots.set(page, this.spool.add(image))
     else this.spool.write(slot, image)

@@ -44,6 +44,27 @@ export function spoolProblem(directory = tmpdir()): string | undefined {
   }
 }
 
+/** What the files of several spools may take together. */
+export class SpoolBudget {
+  private used = 0
+
+  constructor(readonly bytesMax: number) {}
+
+  get usedBytes(): number {
+    return this.used
+  }
+
+  take(bytes: number): boolean {
+    if (this.used + bytes > this.bytesMax) return false
+    this.used += bytes
+    return true
+  }
+
+  give(bytes: number): void {
+    this.used -= bytes
+  }
+}
+
 export class Spool {
   private chunks: Buffer[] = []
   private memorySlots = 0
@@ -54,6 +75,7 @@ export class Spool {
     readonly pageSize: number,
     private readonly pool: ChunkPool,
     private readonly directory = tmpdir(),
+    private readonly budget?: SpoolBudget | undefined,
   ) {}
 
   /** Bytes that are in the file and not in memory. */
@@ -61,7 +83,7 @@ export class Spool {
     return Math.max(0, this.slots - this.memorySlots) * this.pageSize
   }
 
-  /** A new slot with this page in it. Throws LOCAL when the temporary directory cannot take it. */
+  /** A new slot with this page in it. Throws LOCAL when the temporary directory cannot take it, or the budget is used up. */
   add(page: Uint8Array): number {
     const slot = this.slots
     if (this.fd === undefined && slot === this.memorySlots) {
@@ -71,7 +93,19 @@ export class Spool {
         this.memorySlots += CHUNK_BYTES / this.pageSize
       }
     }
-    this.write(slot, page)
+    const { budget } = this
+    const inFile = slot >= this.memorySlots
+    if (inFile && budget && !budget.take(this.pageSize)) {
+      const advice = 'raise max-spool-size if there is more room'
+      const message = `more than ${budget.bytesMax} bytes of changed pages would wait in ${this.directory}; ${advice}`
+      throw new LitestreamError('LOCAL', message, { reason: 'SpoolFull' })
+    }
+    try {
+      this.write(slot, page)
+    } catch (error) {
+      if (inFile) budget?.give(this.pageSize)
+      throw error
+    }
     this.slots++
     return slot
   }
@@ -106,6 +140,7 @@ export class Spool {
   }
 
   clear(): void {
+    this.budget?.give(this.fileBytes)
     this.pool.give(this.chunks)
     this.chunks = []
     this.memorySlots = 0

@@ -143,6 +143,13 @@ export const configWords: Words = {
       'A WAL of this size is given every chance to restart, however fast it grows.',
       'ours',
     ),
+    'max-spool-size': key(
+      'size',
+      `${database.maxSpoolBytes / 2 ** 30}GiB`,
+      '4GiB',
+      'So much may wait on disk for each replica that cannot be reached. Past it what it lacks is found by comparison, or copied anew.',
+      'ours',
+    ),
     'allow-checkpoint': key(
       'true or false',
       String(database.allowCheckpoint),

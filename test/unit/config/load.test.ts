@@ -56,6 +56,7 @@ describe('defaults', () => {
         minCheckpointPageCount: 1000,
         maxCheckpointPageCount: 10_000,
         maxWalBytes: 134_217_728,
+        maxSpoolBytes: 2 ** 30,
         allowCheckpoint: false,
         heal: true,
         replicas: [

@@ -1,0 +1,94 @@
+// What waits for a replica that cannot be reached has a bound, and a temporary directory that takes nothing more is survived: the
+// source is never disturbed, and afterwards the replica gets what it lacks.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { LitestreamError } from '../../../src/errors.js'
+import { type Attributes, type Logger, silentLogger } from '../../../src/logger.js'
+import { MemoryClient } from '../../../src/replica/memory-client.js'
+import { restoreDatabase } from '../../../src/restore/restore.js'
+import { Changeset } from '../../../src/source/changeset.js'
+import { ChunkPool, SpoolBudget } from '../../../src/source/spool.js'
+import { ScriptedSource, shipperOf } from '../../support/scripted-source.js'
+import { tempDirectory } from '../../support/temp.js'
+import { until } from '../../support/until.js'
+
+const PAGE_SIZE = 512
+
+test('several changesets share a budget, and give back what they took', () => {
+  const [directory, pool, budget] = [tempDirectory('spool'), new ChunkPool(0), new SpoolBudget(3 * PAGE_SIZE)]
+  const [first, second] = [new Changeset(pool, directory, budget), new Changeset(pool, directory, budget)]
+  const page = Buffer.alloc(PAGE_SIZE, 1)
+  first.put(1, page)
+  first.put(1, page)
+  first.put(2, page)
+  second.put(1, page)
+  expect(budget.usedBytes).toBe(3 * PAGE_SIZE)
+  expect(() => second.put(2, page)).toThrow(
+    /more than 1536 bytes of changed pages would wait in .*raise max-spool-size/,
+  )
+  // A page that is in already takes nothing more.
+  second.put(1, Buffer.alloc(PAGE_SIZE, 2))
+  first.clear()
+  second.put(2, page)
+  second.clear()
+  expect(budget.usedBytes).toBe(0)
+})
+
+/** Fails while it is down. */
+class Unreachable extends MemoryClient {
+  down = false
+
+  override async put(...args: Parameters<MemoryClient['put']>): ReturnType<MemoryClient['put']> {
+    if (this.down) throw new LitestreamError('STORAGE', 'connection refused', { reason: 'ECONNREFUSED' })
+    return await super.put(...args)
+  }
+}
+
+async function restored(client: MemoryClient): Promise<Buffer> {
+  const outputPath = join(tempDirectory('bound'), 'restored.db')
+  const options = { target: { kind: 'latest' }, integrityCheck: 'none', parallelism: 1, logger: silentLogger } as const
+  const replicas = [{ name: 'memory', client }]
+  expect(await restoreDatabase({ replicas, outputPath, ...options, monotonic: () => 0 })).toBeDefined()
+  return readFileSync(outputPath)
+}
+
+describe.each([
+  ['may be healed', true],
+  ['begins a new generation', false],
+] as const)('a replica that %s', (_, heal) => {
+  test.each([
+    ['the bound is reached', 3 * PAGE_SIZE, /more than 1536 bytes/],
+    ['the temporary directory takes nothing', 1 << 30, /cannot keep changed pages in/],
+  ] as const)('%s during an outage', async (what, maxSpoolBytes, message) => {
+    // A difference has to wait somewhere, too; a snapshot need not.
+    const fits = what === 'the bound is reached'
+    const source = new ScriptedSource()
+    const client = new Unreachable()
+    const errors: string[] = []
+    const error = (text: string, attributes?: Attributes) => void errors.push(`${text}: ${attributes?.error}`)
+    const log: Logger = { ...silentLogger, error }
+    const file = join(tempDirectory('bound'), 'file')
+    writeFileSync(file, '')
+    // Not even root can make a directory below a file.
+    const spoolDirectory = fits ? tempDirectory('bound') : join(file, 'below')
+    const pool = new ChunkPool(0)
+    const shipper = shipperOf(source, client, 0, { heal, log, pool, maxSpoolBytes, spoolDirectory })
+    shipper.start()
+    await until(() => shipper.inSync, { what: 'the first snapshot' })
+    client.down = true
+    for (const page of [2, 3, 4, 5, 6, 2, 3]) source.commit(page)
+    await until(() => errors.length > 0, { what: 'it to be said' })
+    expect(errors.filter((text) => text.startsWith('changes are not collected any more'))).toEqual([
+      expect.stringMatching(message),
+    ])
+    expect(source.sinks.size).toBe(0)
+    client.down = false
+    shipper.tryNow()
+    await until(() => shipper.inSync, { what: 'it to catch up' })
+    await shipper.stop(5000)
+    expect((await restored(client)).equals(Buffer.concat(source.pages))).toBe(true)
+    expect(await client.listNames('generations/')).toHaveLength(heal && fits ? 1 : 2)
+  })
+})
