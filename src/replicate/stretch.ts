@@ -93,33 +93,36 @@ export class StretchReader {
 
   /**
    * Commits of a cycle that is over, from the cursor to the end of its chain or to the first `commitsMax`. The pages that `take` is
-   * given come from the very bytes that were checked: a new cycle may be overwriting them.
+   * given come from the very bytes that were checked: a new cycle may be overwriting them. `open`: it was given frames behind the last
+   * commit as well, of a transaction that was rolled back or never ended.
    */
   async tail(
     cursor: WalCursor,
     bigEndianChecksum: boolean,
     take: PageTaker,
     commitsMax = Number.POSITIVE_INFINITY,
-  ): Promise<{ commits: number; repeatedCommits: number }> {
+  ): Promise<{ commits: number; repeatedCommits: number; open: boolean }> {
     const { files, pageSize, frameBytes, clock } = this
     const scanner =
       cursor.frames === 0 ? scannerAtStart(files, cursor) : scannerAtCursor(pageSize, bigEndianChecksum, cursor)
     let commits = 0
     let repeatedCommits = 0
-    if (!scanner) return { commits, repeatedCommits }
+    let open = false
+    if (!scanner) return { commits, repeatedCommits, open }
     const piece: Piece = (result, bytes) => {
       repeatedCommits += result.repeatedCommits
       for (let frame = 0; frame < result.frames && commits < commitsMax; frame++) {
         const at = frame * frameBytes + FRAME_HEADER_BYTES
         take(result.pages[frame] as number, bytes.subarray(at, at + pageSize))
-        if (result.commits[frame] !== 0) commits++
+        open = result.commits[frame] === 0
+        if (!open) commits++
       }
     }
     // As far as possible without giving others a turn: the new cycle comes closer.
     const atOnce = scanner.frames + framesInMemory(pageSize)
     if (await scanFrames(files, scanner, atOnce, piece, clock))
       await scanFrames(files, scanner, Number.MAX_SAFE_INTEGER, piece, clock)
-    return { commits, repeatedCommits }
+    return { commits, repeatedCommits, open }
   }
 
   private takeLatest(latest: PageMap, take: PageTaker, bytes: Buffer, first: number, count: number): void {

@@ -260,9 +260,9 @@ export class WalTracker {
       attached: this.options.attached(),
     })
     if (!verdict.proven) return { outcome: 'lost', reason: verdict.reason }
-    if (verdict.takeFromTail < tail.commits) {
+    if (verdict.takeFromTail < tail.commits || tail.open) {
       old.clear()
-      // Ghosts lie behind the commits that count.
+      // Ghosts lie behind the commits that count: whole commits, or frames of a transaction that was rolled back.
       const most = verdict.takeFromTail
       const taken = most > 0 ? await this.reader.tail(cursor, bigEndianChecksum, keepOld, most) : { commits: 0 }
       if (taken.commits < most) return { outcome: 'lost', reason: 'the WAL was overwritten before it was read' }

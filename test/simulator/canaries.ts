@@ -3,7 +3,7 @@
 
 import type { ReplicaClient } from '../../src/replica/client.js'
 import type { ObservedFiles } from '../../src/source/files.js'
-import { framesPerPiece, scannerAtStart } from '../../src/source/wal-reader.js'
+import { framesInMemory, scannerAtStart } from '../../src/source/wal-reader.js'
 import type { WalIndexHeader } from '../../src/sqlite/wal-index.js'
 import type { Changes } from './circumstances.js'
 import { FRAME_BYTES, PAGE_BYTES } from './disk.js'
@@ -253,7 +253,7 @@ function ungated(right: ObservedFiles, header: WalIndexHeader | undefined): WalI
   let marked = header
   let extra = 0
   const frame = Buffer.from(new ArrayBuffer(FRAME_BYTES))
-  for (let at = 32; scanner.frames < framesPerPiece(PAGE_BYTES); at += FRAME_BYTES) {
+  for (let at = 32; scanner.frames < framesInMemory(PAGE_BYTES); at += FRAME_BYTES) {
     if (right.readWal(frame, FRAME_BYTES, at) < FRAME_BYTES) break
     const { frames, commits } = scanner.scan(frame, 1)
     if (frames === 0) break
