@@ -1,0 +1,63 @@
+// What the simulator found in the tracker, as short stories.
+
+import { expect, test } from 'vitest'
+import type { Sink } from '../../src/replicate/sink.js'
+import { WalTracker } from '../../src/replicate/wal-tracker.js'
+import type { ObservedFiles } from '../../src/source/files.js'
+import { ChunkPool } from '../../src/source/spool.js'
+import { Disk, PAGE_BYTES } from './disk.js'
+import { Ledger } from './ledger.js'
+import { Observer } from './observer.js'
+import { Scheduler } from './scheduler.js'
+import { type Connection, type Operation, Sqlite, type Transaction } from './sqlite.js'
+
+const work = (pages: readonly number[], more: Partial<Transaction> = {}): Transaction => ({
+  pages,
+  pageCount: 4,
+  rollback: false,
+  padding: 0,
+  sync: false,
+  ...more,
+})
+
+const finish = (operation: Operation<unknown>): void => {
+  while (!operation.next().done);
+}
+
+test('frames of a transaction that was rolled back are not taken for the end of the old cycle', async () => {
+  const scheduler = new Scheduler(1)
+  const disk = new Disk(scheduler, 1)
+  const ledger = new Ledger(scheduler)
+  const sqlite = new Sqlite(disk, ledger, scheduler, scheduler.random(1))
+  ledger.placed(disk, 4)
+  const application = sqlite.open('application', false, true) as Connection
+  finish(sqlite.transact(application, work([1, 2]), 0))
+
+  const process = { name: 'observer', alive: true }
+  const world = { scheduler, disk, sqlite, random: scheduler.random(2), shmWritable: true, preempt: () => {} }
+  const files = new Observer(world, process).open() as ObservedFiles
+  files.openLive()
+  const tracker = new WalTracker(files, PAGE_BYTES, {
+    pool: new ChunkPool(1 << 20),
+    clock: scheduler.clockOf(process),
+    attached: () => true,
+    protected: () => false,
+  })
+  expect(await tracker.anchor()).toBe(true)
+  const put: number[] = []
+  const sink: Sink = { begin: () => {}, put: (page) => put.push(page), commit: () => {}, lost: () => put.push(-1) }
+  tracker.sinks.add(sink)
+
+  // Spilled to the WAL, and rolled back; then all is checkpointed, and the next writer restarts the WAL and has written nothing yet.
+  finish(sqlite.transact(application, work([3, 4], { rollback: true }), 0))
+  finish(sqlite.checkpoint(application, 'PASSIVE', 0))
+  const before = files.walIndex()?.salt1
+  const writing = sqlite.transact(application, work([2]), 0)
+  while ((files.walIndex()?.salt1 ?? before) === before) writing.next()
+
+  expect(await tracker.look()).toEqual({ outcome: 'moved' })
+  expect(put).toEqual([])
+  finish(writing)
+  expect(await tracker.look()).toEqual({ outcome: 'moved' })
+  expect(put).toEqual([2])
+})
