@@ -55,7 +55,7 @@ export function drawCircumstances(random: Random, changes: Changes): Circumstanc
     snapshotIntervalMs: random.pick([0, 400, 4000]),
     minCheckpointPageCount: random.pick([2, 10, 50]),
     heal: random.chance(0.5),
-    validationIntervalMs: random.pick([0, 0, 700, 5000]),
+    validationIntervalMs: random.pick([0, 0, 0, 3000]),
     ...changes.circumstances,
   }
 }

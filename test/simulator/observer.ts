@@ -80,7 +80,7 @@ export class Observer implements Source {
   }
 }
 
-const SYSTEM_CALL_MS = 0.01
+const SYSTEM_CALL_MS = 0.03
 
 class ModelFiles implements ObservedFiles {
   readonly path = DATABASE_PATH

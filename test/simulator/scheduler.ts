@@ -117,7 +117,7 @@ export class Scheduler {
   }
 }
 
-/** Every promise that can go on has gone on. */
+/** Every promise that can go on has gone on: what is asked for "at the next tick" comes when there is no microtask left. */
 export function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
+  return new Promise((resolve) => process.nextTick(resolve))
 }

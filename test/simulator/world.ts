@@ -12,7 +12,7 @@ import { Disk } from './disk.js'
 import { differenceFrom, Ledger } from './ledger.js'
 import { Observer } from './observer.js'
 import { checkRestores } from './restores.js'
-import { type Process, Scheduler, settle, Violation } from './scheduler.js'
+import { type Process, Scheduler, Violation } from './scheduler.js'
 import { Sqlite } from './sqlite.js'
 import { FAIR, SimulatedClient, Store, type Weather } from './store.js'
 
@@ -58,7 +58,7 @@ export async function simulate(seed: number, changes: Changes = {}): Promise<Res
     violation = error instanceof Violation ? error.message : `the simulator threw: ${(error as Error).stack}`
   }
   world.end()
-  await settle()
+  await new Promise((resolve) => setImmediate(resolve)) // others have a life too
   const { scheduler, ledger, store } = world
   const { trace, traceHash } = scheduler
   return { seed, violation, trace, traceHash, commits: ledger.current.id, objects: store.objects.size }
