@@ -34,8 +34,9 @@ async function manySegments(): Promise<void> {
   const replica = join(own, 'replica')
   mkdirSync(own)
   const { source, segments, indexes } = await writeManySegments(own, replica, 20_000)
-  expect(segments).toBe(20_000)
   expect(indexes).toBe(Math.ceil(20_000 / 256))
+  // Every index but the last is closed by an empty one.
+  expect(segments).toBe(20_000 + indexes - 1)
   const sourcePath = join(own, 'source.db')
   writeFileSync(sourcePath, source)
   const url = `file://${replica}`
