@@ -135,6 +135,10 @@ describe.each([
     sides[1].daemon = await start(sides[1])
     // Both know the same generation and stand at the same place; the first commit is wanted by both.
     await sides[1].daemon.waitForLine(/continuing generation/)
+    for (const { app } of new Set(sides)) app.write('wanted by both')
+    await until(() => sides.some(({ daemon }) => met(daemon?.stdout() ?? '') > 0), {
+      what: 'one of them to meet the other',
+    })
     const end = async (side: Side, kill: boolean): Promise<void> => {
       if (!side.daemon) return
       if (kill) side.daemon.kill('SIGKILL')
@@ -199,10 +203,12 @@ test('a store that takes no notice of If-None-Match: a generation is gone on wit
   await second.daemon.waitForLine(/sync: new generation.*no mark says that the last writer has stopped/)
   await second.daemon.waitForLine(/snapshot written/)
   for (let i = 0; i < 20; i++) for (const [place, { app }] of sides.entries()) app.write(`together ${place} ${i}`)
+  expect(generations((await (first.daemon as Running).stop()).stdout)).toBe(1)
+  // The newest state is whatever came last, of two daemons that know nothing of each other.
+  second.app.write('the newer one')
   await untilReplicated(second.app, target, directory)
   second.daemon.kill('SIGKILL')
   await second.daemon.finished
-  expect(generations((await (first.daemon as Running).stop()).stdout)).toBe(1)
 
   // After the second one was killed: its generation is the newest, and nothing says that it is over.
   second.daemon = await start(second)
