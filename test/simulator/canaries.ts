@@ -221,6 +221,20 @@ export const CANARIES: readonly Canary[] = [
     changes: { circumstances: { snapshotIntervalMs: 0, crashEveryMs: 0, stormy: false }, habits: { pagesMax: 20 } },
   },
   {
+    name: 'retention is too eager',
+    module: method(
+      'replicate/retention',
+      'Retention',
+      'enforce',
+      (right) =>
+        function (own) {
+          this.options = { ...this.options, retentionMs: 1 }
+          return right.call(this, own)
+        },
+    ),
+    changes: { circumstances: { retentionMs: 5000, snapshotIntervalMs: 400, clockJumps: false, daemons: 1 } },
+  },
+  {
     name: 'whoever finds a key taken believes that it was himself',
     changes: {
       circumstances: { daemons: 2 },

@@ -12,6 +12,7 @@ import { buildTimelines } from '../../src/model/timeline.js'
 import { chooseRestore } from '../../src/plan/restore-choice.js'
 import type { RestorePlan } from '../../src/plan/restore-plan.js'
 import type { Place } from '../../src/replicate/replica-writer.js'
+import type { Circumstances } from './circumstances.js'
 import { putPage } from './disk.js'
 import { differenceFrom, type Ledger, type State } from './ledger.js'
 import { type PlainObject, readObject } from './objects.js'
@@ -39,12 +40,14 @@ export class Checks {
   /** Id of the newest state that some daemon was told is stored. */
   private safeId = 0
   private chosen: Point | undefined
+  /** What was the newest, one after the other. */
+  private readonly newestSoFar: Point[] = []
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly ledger: Ledger,
     private readonly store: Store,
-    private readonly writers: number,
+    private readonly circumstances: Pick<Circumstances, 'daemons' | 'retentionMs' | 'clockJumps'>,
   ) {
     store.onPut = (object, before) => this.put(object, before)
     store.onDelete = (keys) => this.deleted(keys)
@@ -81,6 +84,7 @@ export class Checks {
     }
     for (const generation of generations) this.rebuild(generation)
     this.checkNewest()
+    this.checkPromised()
   }
 
   private rebuild(generation: string): void {
@@ -175,11 +179,26 @@ export class Checks {
 
   private checkNewest(): void {
     const point = this.choose()
+    if (point && point.object.key !== this.chosen?.object.key) this.newestSoFar.push(point)
     this.chosen = point
-    if (this.writers > 1) return
+    if (this.circumstances.daemons > 1) return
     const id = point ? this.idOf(point) : 0
     if (id < this.safeId) {
       this.scheduler.fail(`state ${this.safeId} was acknowledged, and the newest that can be restored is ${id}`)
+    }
+  }
+
+  /** Every moment of the retention's window can be restored: what was the newest at any time in it is still there. */
+  private checkPromised(): void {
+    const { daemons, clockJumps, retentionMs } = this.circumstances
+    if (daemons > 1 || clockJumps) return
+    const windowFromMs = this.scheduler.wallMs() - retentionMs
+    for (const [i, { object }] of this.newestSoFar.entries()) {
+      const next = this.newestSoFar[i + 1]
+      if (next && (next.object.provenance?.observedAtMs ?? 0) <= windowFromMs) continue
+      if (this.pointsOf(object.generation).some((point) => point.object.key === object.key)) continue
+      this.scheduler.fail(`${object.key} cannot be restored any more, within ${retentionMs} ms`)
+      return
     }
   }
 

@@ -31,6 +31,8 @@ export interface Circumstances {
   readonly minCheckpointPageCount: number
   readonly heal: boolean
   readonly validationIntervalMs: number
+  /** 0: everything is kept. */
+  readonly retentionMs: number
 }
 
 export function drawCircumstances(random: Random, changes: Changes): Circumstances {
@@ -55,6 +57,7 @@ export function drawCircumstances(random: Random, changes: Changes): Circumstanc
     snapshotIntervalMs: random.pick([0, 400, 4000]),
     minCheckpointPageCount: random.pick([2, 10, 50]),
     heal: random.chance(0.5),
+    retentionMs: random.pick([0, 0, 1000, 5000]),
     validationIntervalMs: random.pick([0, 0, 0, 3000]),
     ...changes.circumstances,
   }

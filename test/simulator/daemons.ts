@@ -27,6 +27,14 @@ interface Inside {
   }[]
 }
 
+/**
+ * Longer than a request of the dead one can still be under way: one that arrived behind its successor's first snapshot would make the
+ * older generation look like the one that was written last, until the next upload.
+ */
+const RESTART_MS_MIN = 800
+
+export const RETENTION_CHECK_INTERVAL_MS = 500
+
 /** A daemon of which at most one incarnation is alive. */
 export class SimulatedDaemon {
   process: Process
@@ -37,6 +45,7 @@ export class SimulatedDaemon {
   private place: Place | undefined
   private stopping = false
   private starts = 0
+  private diedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(
     private readonly name: string,
@@ -81,8 +90,8 @@ export class SimulatedDaemon {
   }
 
   start(): void {
-    if (this.alive) return
     const { scheduler, circumstances } = this
+    if (this.alive || scheduler.monotonicMs < this.diedAtMs + RESTART_MS_MIN) return
     const process = { name: `${this.name}.${++this.starts}`, alive: true }
     const random = scheduler.random(1000 + this.starts * 10 + Number(this.name.at(-1)))
     const { observer, client, source } = this.begin(process)
@@ -110,7 +119,16 @@ export class SimulatedDaemon {
           allowCheckpoint: false,
           heal,
           replicas: [
-            { name: 'store', client, syncIntervalMs, snapshotIntervalMs, validationIntervalMs, maxBehindMs: 60_000 },
+            {
+              name: 'store',
+              client,
+              syncIntervalMs,
+              snapshotIntervalMs,
+              validationIntervalMs,
+              maxBehindMs: 60_000,
+              retentionMs: circumstances.retentionMs,
+              retentionCheckIntervalMs: RETENTION_CHECK_INTERVAL_MS,
+            },
           ],
         },
       ],
@@ -147,6 +165,7 @@ export class SimulatedDaemon {
     if (!this.alive) return
     this.scheduler.note(`${this.process.name}: dies`)
     this.process.alive = false
+    this.diedAtMs = this.scheduler.monotonicMs
     this.observer?.die()
     this.daemon = undefined
   }
