@@ -49,13 +49,14 @@ export interface CopyStart {
 const SETTLED_MS = 1000
 /** After something changed that has to be looked at again. */
 const AGAIN_MS = 50
+const STARTING = 'starting'
 const SETTLING = 'the database was closed a moment ago'
 const STOPPED = 'stopped'
 
 export class Follower {
   status: FollowerStatus = 'waiting'
   /** Why the status is what it is, for people. */
-  reason = 'starting'
+  reason = STARTING
   /** The database could be observed at least once. */
   hasSource = false
   readonly stats = new SourceStats()
@@ -90,6 +91,11 @@ export class Follower {
     this.stopping = true
     await this.wakeup.close()
     await this.running
+  }
+
+  /** Whether the database can be observed will be known in a moment. */
+  get undecided(): boolean {
+    return this.status === 'waiting' && [STARTING, SETTLING].includes(this.reason)
   }
 
   /** The newest state that was read; undefined while the database cannot be observed. */

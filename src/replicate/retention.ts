@@ -13,6 +13,7 @@ import { messageOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { GENERATIONS_PREFIX } from '../model/layout.js'
 import { formatMoment } from '../model/target.js'
+import type { StoredObject } from '../model/timeline.js'
 import { RetentionClock } from '../plan/retention-clock.js'
 import { FactsCollector, type OwnGeneration, type ReplicaFacts } from '../plan/retention-facts.js'
 import { planRetention, type RetentionPlan } from '../plan/retention-plan.js'
@@ -106,8 +107,15 @@ export class Retention {
     const facts = await this.list(own)
     if (this.wasTakenAway(facts, own)) return
     const plan = await this.plan(facts, own)
-    for (const batch of plan.batches) await client.delete(batch, signal)
-    this.tell(plan)
+    const deleted = new Set<string>()
+    try {
+      for (const batch of plan.batches) {
+        await client.delete(batch, signal)
+        for (const key of batch) deleted.add(key)
+      }
+    } finally {
+      this.tell(plan, deleted)
+    }
     this.nextDueMs = plan.nextDueMs
   }
 
@@ -148,16 +156,18 @@ export class Retention {
     return orphaned
   }
 
-  private tell({ removals, nextDueMs }: RetentionPlan): void {
+  /** What was deleted, also when the check was broken off. */
+  private tell({ removals, nextDueMs }: RetentionPlan, deleted: ReadonlySet<string>): void {
     const { log } = this.options
-    for (const { generation, reason, beforeIndex, snapshots, segments } of removals) {
-      const counts = { snapshots: snapshots.length, segments: segments.length }
-      if (reason !== 'expired') log.info('generation deleted', { generation, reason, ...counts })
-      else {
-        if (snapshots.length > 0) log.info('snapshot deleted', { generation, index: beforeIndex, n: snapshots.length })
-        if (segments.length > 0)
-          log.info('wal segmented deleted before', { generation, index: beforeIndex, n: segments.length })
+    const count = (objects: readonly StoredObject[]): number => objects.filter(({ key }) => deleted.has(key)).length
+    for (const { generation, reason, beforeIndex, ...removal } of removals) {
+      const [snapshots, segments] = [count(removal.snapshots), count(removal.segments)]
+      if (reason !== 'expired') {
+        if (snapshots + segments > 0) log.info('generation deleted', { generation, reason, snapshots, segments })
+        continue
       }
+      if (snapshots > 0) log.info('snapshot deleted', { generation, index: beforeIndex, n: snapshots })
+      if (segments > 0) log.info('wal segmented deleted before', { generation, index: beforeIndex, n: segments })
     }
     const next = Number.isFinite(nextDueMs) ? formatMoment(nextDueMs) : undefined
     log.debug('retention checked', { next })

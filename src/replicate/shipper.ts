@@ -71,6 +71,7 @@ interface Outgoing {
 
 const BOUNDARY_LOOK_MS = 100
 const SPOOL_BYTES_MAX = 1 << 30
+const SETTLE_LOOK_MS = 20
 /** To wait, at least, while a batch comes in. */
 const BATCH_MS = 50
 /** Timers cannot be set for longer. */
@@ -106,7 +107,6 @@ export class Shipper implements Sink {
   /** Of the snapshot under way. */
   private copyAbort: AbortController | undefined
   private stopping = false
-  private onSettled: (() => void) | undefined
   private running: Promise<void> | undefined
 
   constructor(
@@ -188,14 +188,13 @@ export class Shipper implements Sink {
 
   /** Resolves when no snapshot is under way and the replica has joined, or that cannot happen now; at the latest after `limitMs`. */
   async settle(limitMs: number): Promise<void> {
-    if (this.settled) return
-    await new Promise<void>((resolve) => {
-      const cancel = this.options.clock.after(limitMs, resolve)
-      this.onSettled = () => {
-        cancel()
-        resolve()
-      }
-    })
+    const { clock } = this.options
+    const endMs = clock.monotonic() + limitMs
+    while (!this.settled && clock.monotonic() < endMs) {
+      // Whatever happened to the source is no reason to wait: there will be no later.
+      this.tryNow()
+      await new Promise<void>((resolve) => clock.after(SETTLE_LOOK_MS, resolve))
+    }
   }
 
   /** Another writer has the replica, and it is left to it. */
@@ -204,7 +203,9 @@ export class Shipper implements Sink {
   }
 
   private get settled(): boolean {
-    if (this.standingBy || this.failures.failing || this.follower.state() === undefined) return true
+    if (this.standingBy) return true
+    if (this.failures.failing && !isLitestreamError(this.failures.last, 'SOURCE')) return true
+    if (this.follower.state() === undefined) return !this.follower.undecided
     return this.joined && this.copyAbort === undefined
   }
 
@@ -294,7 +295,6 @@ export class Shipper implements Sink {
         this.record.failed(error)
         waitMs = error instanceof WriterConflict ? this.conflict(error) : this.failures.failed(error)
       }
-      if (this.settled) this.onSettled?.()
       if (this.inSync && this.writer.place) {
         this.boundaries.reached(this.pendingState)
         this.boundaries.acknowledged(this.writer.place)

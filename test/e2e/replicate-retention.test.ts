@@ -78,6 +78,8 @@ describe.each(['directory', 'MinIO'] as const)('on %s', (kind) => {
       return !(await keysOf(client)).includes(first as string)
     }
     await until(firstGone, { what: 'the first snapshot to go', timeoutMs: 90_000, intervalMs: 40 })
+    await daemon.waitForLine(/snapshot deleted/)
+    await daemon.waitForLine(/wal segmented deleted before/)
     // The window moves on while the restore runs: a moment well inside of it.
     for (const backMs of [RETENTION_MS / 4, RETENTION_MS / 2]) {
       const atMs = Date.now() - backMs

@@ -75,6 +75,25 @@ test('several signals in a row do not cut the last sync off', async () => {
   expect(await restoredRows(fileTarget(replica), directory)).toEqual(app.rows)
 })
 
+test.each([0, 100, 700] as const)(
+  'asked to stop %i ms after it began: what changed while it was away is shipped',
+  async (afterMs) => {
+    const { directory, app, replica, yaml } = setUp()
+    const before = await startWithConfig(directory, yaml)
+    app.write('first')
+    await untilReplicated(app, fileTarget(replica), directory)
+    expectGoodEnd(await before.stop())
+    app.write('while nobody watched')
+    // As a restore leaves it: no WAL, and written a moment ago.
+    app.close()
+    const daemon = await startWithConfig(directory, yaml)
+    await daemon.waitForLine(/replicating to/)
+    await new Promise((resolve) => setTimeout(resolve, afterMs))
+    expectGoodEnd(await daemon.stop())
+    expect(await restoredRows(fileTarget(replica), directory)).toEqual(app.rows)
+  },
+)
+
 test('-exec: when the child ends well, so does the daemon, after a last sync', async () => {
   const { directory, app, replica, yaml } = setUp()
   const go = join(directory, 'go')

@@ -15,6 +15,8 @@ const GENERATION = 'aaaaaaaaaaaaaaaa'
 class CountingClient extends MemoryClient {
   readonly calls: string[] = []
   refuse: Error | undefined
+  /** What every deletion but the first one meets. */
+  refuseDelete: Error | undefined
 
   override list(prefix: string, signal?: AbortSignal) {
     this.calls.push('list')
@@ -29,6 +31,8 @@ class CountingClient extends MemoryClient {
 
   override delete(...args: Parameters<MemoryClient['delete']>) {
     this.calls.push('delete')
+    const again = this.calls.filter((call) => call === 'delete').length > 1
+    if (this.refuseDelete && again) return Promise.reject(this.refuseDelete)
     return super.delete(...args)
   }
 }
@@ -131,6 +135,21 @@ describe('a check', () => {
     client.refuse = undefined
     await retention.check()
     expect(lines.at(-1)).toBe('info retention works again')
+    expect(await keys()).toHaveLength(4)
+  })
+
+  test('that is broken off tells what it had deleted, and the next one deletes the rest', async () => {
+    const { retention, snapshot, pass, client, lines, keys } = scene()
+    for (let day = 0; day < 4; day++) {
+      await snapshot()
+      pass(20)
+    }
+    client.refuseDelete = new LitestreamError('STORAGE', 'delete from memory://: no')
+    await retention.check()
+    expect(lines).toEqual(['info snapshot deleted', 'error retainer error'])
+    client.refuseDelete = undefined
+    await retention.check()
+    expect(lines.slice(2)).toEqual(['info wal segmented deleted before', 'info retention works again'])
     expect(await keys()).toHaveLength(4)
   })
 
