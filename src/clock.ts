@@ -15,6 +15,25 @@ export interface TimerClock extends Clock {
   turn(): Promise<void>
 }
 
+/** Timers cannot be set for longer: 24 days. */
+export const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Rejects with the signal's reason when it aborts first. */
+export function wait(clock: TimerClock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const abort = () => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = clock.after(Math.min(ms, TIMER_MS_MAX), () => {
+      signal.removeEventListener('abort', abort)
+      resolve()
+    })
+    signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
 export const systemClock: TimerClock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

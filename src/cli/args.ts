@@ -7,8 +7,10 @@
 //
 // Error texts are interface: they are the original's to the letter. Reading only; printing is parseCommandLine's.
 
+import type { LoadOptions } from '../config/load.js'
 import { LitestreamError } from '../errors.js'
 import { goQuote } from '../log-format.js'
+import { parseRfc3339 } from '../model/target.js'
 import type { CommandIo } from './io.js'
 
 export interface Flag<T> {
@@ -78,6 +80,19 @@ export function choiceFlag<T extends string>(choices: readonly T[], initial: T):
 
 /** The flags that every command but `version` and `help` has. */
 export const commonFlags = { config: stringFlag(), 'no-expand-env': booleanFlag() }
+
+/** What they say to loadConfig. */
+export function loadOptions(flags: FlagValues<typeof commonFlags>, { env, cwd }: CommandIo): LoadOptions {
+  return { path: flags.config, env, cwd, expandEnv: !flags['no-expand-env'] }
+}
+
+/** The moment of a `-timestamp` that is not empty. Throws USAGE. */
+export function timestampMs(text: string): number {
+  const atMs = parseRfc3339(text)
+  if (atMs !== undefined) return atMs
+  // The space before "format" is the original's: one that does not break.
+  throw usage('invalid -timestamp, must specify in ISO 8601\u00a0format (e.g. 2000-01-01T00:00:00Z)')
+}
 
 /** Undefined when help was asked for (`-h`, `-help`). Throws USAGE with the original's text for a flag error. */
 export function parseArgs<S extends FlagSet>(args: readonly string[], flags: S): ParsedArgs<S> | undefined {

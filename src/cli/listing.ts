@@ -8,7 +8,7 @@ import { LitestreamError } from '../errors.js'
 import { GENERATIONS_PREFIX, isGeneration, parseKey } from '../model/layout.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import { openReplica } from '../replica/open.js'
-import { usage } from './args.js'
+import { loadOptions, usage } from './args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.js'
 import { formatTable, printError } from './output.js'
 
@@ -38,7 +38,7 @@ export async function resolveRequest(
     if (flags.config !== '') throw usage('cannot specify a replica URL and the -config flag')
     return { database: undefined, replicas: [replicaFromUrl(target, io)] }
   }
-  const config = await loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+  const config = await loadConfig(loadOptions(flags, io))
   const database = findDatabase(config, target, io)
   const replicas = database.replicas.filter(({ name }) => flags.replica === '' || name === flags.replica)
   if (replicas.length === 0 && flags.replica !== '') {

@@ -6,7 +6,7 @@ import { findDatabase, loadConfig, replicaFromUrl, secretsOf } from '../config/l
 import { isUrl } from '../config/paths.js'
 import type { DatabaseConfig, LoggingConfig, ReplicaConfig } from '../config/types.js'
 import { LitestreamError } from '../errors.js'
-import { usage } from './args.js'
+import { loadOptions, usage } from './args.js'
 import type { CommandIo } from './io.js'
 
 export interface RestoreJob {
@@ -62,8 +62,7 @@ async function all(operands: readonly string[], flags: JobFlags, io: CommandIo):
   return { jobs, logging: config.logging, secrets: secretsOf(config) }
 }
 
-const load = (flags: JobFlags, io: CommandIo) =>
-  loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+const load = (flags: JobFlags, io: CommandIo) => loadConfig(loadOptions(flags, io))
 
 function jobOf(database: DatabaseConfig, flags: JobFlags, io: CommandIo): RestoreJob {
   const replicas = database.replicas.filter(({ name }) => flags.replica === '' || name === flags.replica)

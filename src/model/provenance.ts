@@ -24,6 +24,23 @@ export interface FileStamp {
   readonly ctimeNs: string
 }
 
+/** The same file, and nothing was written to it in between. */
+export function sameStamp(a: FileStamp, b: FileStamp): boolean {
+  return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+}
+
+/** The same commit of the same WAL cycle. Pragmas that write nothing let the change counter grow, so it does not count. */
+function sameCommit(a: WalCursor, b: WalCursor): boolean {
+  if (a.frames !== b.frames || a.salt1 !== b.salt1 || a.salt2 !== b.salt2) return false
+  return a.checksum1 === b.checksum1 && a.checksum2 === b.checksum2
+}
+
+/** Whether two looks at a source saw the same state. */
+export function sameState(a: Provenance['source'], b: Provenance['source']): boolean {
+  if ('cursor' in a) return 'cursor' in b && sameCommit(a.cursor, b.cursor)
+  return 'stamp' in b && sameStamp(a.stamp, b.stamp)
+}
+
 export interface Provenance {
   readonly version: 1
   /** Name and version of the program that wrote the object. */

@@ -3,6 +3,7 @@
 // segment was acknowledged.
 
 import { LitestreamError } from '../errors.js'
+import { sameState } from '../model/provenance.js'
 import type { Place } from './replica-writer.js'
 import type { SourceState } from './sink.js'
 
@@ -51,7 +52,7 @@ export class Boundaries {
   reached(state: SourceState | undefined): void {
     for (const waiting of this.waiting) {
       const other = waiting.stateOf()
-      if (!state || !other || !sameMoment(state, other)) continue
+      if (!state || !other || !sameState(state.source, other.source)) continue
       this.waiting.delete(waiting)
       this.frozen.push(waiting.freeze())
     }
@@ -66,18 +67,4 @@ export class Boundaries {
     const error = new LitestreamError('SOURCE', 'the replica was not brought to the state that was read')
     for (const { failed } of this.frozen.splice(0)) failed(error)
   }
-}
-
-/** Pragmas that write nothing let the change counter grow, so it does not count. */
-function sameMoment(a: SourceState, b: SourceState): boolean {
-  if ('cursor' in a.source && 'cursor' in b.source) {
-    const [x, y] = [a.source.cursor, b.source.cursor]
-    if (x.frames !== y.frames || x.salt1 !== y.salt1 || x.salt2 !== y.salt2) return false
-    return x.checksum1 === y.checksum1 && x.checksum2 === y.checksum2
-  }
-  if ('stamp' in a.source && 'stamp' in b.source) {
-    const [x, y] = [a.source.stamp, b.source.stamp]
-    return x.ino === y.ino && x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs
-  }
-  return false
 }

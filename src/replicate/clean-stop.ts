@@ -7,7 +7,7 @@
 // Taking it without conditional writes: put our name into it, wait until whoever does the same must have done it, and look whose
 // name is there. Writers that start at the same moment so agree on one. A mark that was taken counts for nobody else.
 
-import type { TimerClock } from '../clock.js'
+import { type TimerClock, wait } from '../clock.js'
 import { isLitestreamError } from '../errors.js'
 import type { ReplicaClient } from '../replica/client.js'
 
@@ -70,15 +70,7 @@ export async function takeCleanStop(
   const mark = await readCleanStop(client, signal)
   if (mark?.newest !== newest || (mark.takenBy !== undefined && mark.takenBy !== writer)) return false
   await writeCleanStop(client, { ...mark, takenBy: writer }, signal)
-  await new Promise<void>((resolve) => {
-    const end = () => {
-      cancel()
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const cancel = clock.after(SETTLE_MS, end)
-    signal.addEventListener('abort', end, { once: true })
-  })
+  await wait(clock, SETTLE_MS, signal)
   const taken = await readCleanStop(client, signal)
   return taken?.newest === newest && taken.takenBy === writer
 }

@@ -5,7 +5,7 @@
 // passed, so that a store which works every second time fills no log: its failures are counted into the next line.
 
 import type { Clock } from '../clock.js'
-import { type ErrorKind, kindOf, reasonOf } from '../errors.js'
+import { kindOf, reasonOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { backoffMs } from './backoff.js'
 
@@ -41,16 +41,6 @@ export class Failures {
 
   get failing(): boolean {
     return this.count > 0
-  }
-
-  /** Of the newest failure. */
-  get kind(): ErrorKind | undefined {
-    return this.failing ? kindOf(this.last) : undefined
-  }
-
-  /** Since when nothing has worked, by the monotonic clock. */
-  get failingSinceMs(): number | undefined {
-    return this.failing ? this.outage?.sinceMs : undefined
   }
 
   /** The result is how long to wait before the next try, in milliseconds. */

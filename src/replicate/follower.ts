@@ -10,7 +10,7 @@
 //   attached   an application has it open; we follow its WAL under pins (see attachment)
 
 import { isLitestreamError, messageOf } from '../errors.js'
-import type { FileStamp, WalCursor } from '../model/provenance.js'
+import { type FileStamp, sameStamp, type WalCursor } from '../model/provenance.js'
 import type { DatabaseFacts } from '../plan/health.js'
 import type { PinPlace } from '../plan/let-go-plan.js'
 import type { ObservedFiles } from '../source/files.js'
@@ -114,7 +114,7 @@ export class Follower {
       if (resume === undefined) return 'no generation exists'
       if (this.attachment) return await this.joinLive(this.attachment, sink, resume)
       if (!('stamp' in resume)) return 'the application closed the database while nobody watched'
-      if (!sameFile(resume.stamp, this.stamp)) return 'the database was changed while nobody watched'
+      if (!this.stamp || !sameStamp(resume.stamp, this.stamp)) return 'the database was changed while nobody watched'
       sink.begin()
       sink.commit(this.quiescentState())
       this.quiescentSinks.add(sink)
@@ -304,7 +304,7 @@ export class Follower {
       if (refusal === undefined) return BUSY_MS
       if (!refusal.nobody) return this.refusals.pauseMs(monitorIntervalMs)
     }
-    if (walBytes || !sameFile(files.stamp(), this.stamp)) {
+    if (walBytes || !this.stamp || !sameStamp(files.stamp(), this.stamp)) {
       await this.detach('waiting', 'the database was changed without its WAL being seen')
       return AGAIN_MS
     }
@@ -333,10 +333,10 @@ export class Follower {
   private async joinLive({ tracker }: Attachment, sink: Sink, resume: SourceState['source']): Promise<true | string> {
     if ('cursor' in resume) return await tracker.join(sink, resume.cursor)
     const files = this.files as ObservedFiles
-    if (!sameFile(files.stamp(), resume.stamp)) return 'the database was changed while nobody watched'
+    if (!sameStamp(files.stamp(), resume.stamp)) return 'the database was changed while nobody watched'
     const joined = await tracker.join(sink, 'cycle-start')
     // Not written to even now: no checkpoint has run, so no earlier cycle of this WAL can have been.
-    if (joined !== true || sameFile(files.stamp(), resume.stamp)) return joined
+    if (joined !== true || sameStamp(files.stamp(), resume.stamp)) return joined
     tracker.sinks.delete(sink)
     return 'the database was checkpointed while its WAL was read'
   }
@@ -380,8 +380,4 @@ export class Follower {
     const pageCount = Math.floor(size / pageSize)
     return { pageSize, pageCount, observedAtMs, source: { stamp: { ino, size, mtimeNs, ctimeNs } } }
   }
-}
-
-function sameFile(a: FileStamp, b: FileStamp | undefined): boolean {
-  return a.ino === b?.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
 }

@@ -3,11 +3,11 @@
 // stands for that commit or for a later one of the same WAL cycle; then what lies between is read from the WAL, so that
 // both sides are at one commit. What is equal is right in any case; what differs is wrong only at the same commit.
 
-import type { TimerClock } from '../clock.js'
+import { type TimerClock, wait } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { formatPosition } from '../model/position.js'
-import type { Provenance } from '../model/provenance.js'
+import { type Provenance, sameState } from '../model/provenance.js'
 import { formatMoment } from '../model/target.js'
 import type { RestorePlan } from '../plan/restore-plan.js'
 import { type NamedReplica, selectReplica } from '../restore/select.js'
@@ -17,7 +17,7 @@ import { ChunkPool } from '../source/spool.js'
 import { loadPageHash, PageDigests } from './digests.js'
 import { Follower } from './follower.js'
 import type { SourceState } from './sink.js'
-import { Pace, SourceDigests, wait } from './source-digests.js'
+import { Pace, SourceDigests } from './source-digests.js'
 import { WindowTurns } from './window.js'
 
 export interface Verdict {
@@ -168,7 +168,7 @@ export class LiveComparison {
     const old = this.anchor && cursorOf(this.anchor.state)
     const now = cursorOf(state)
     if (old && now && old.salt1 === now.salt1 && old.salt2 === now.salt2) return
-    if (!old && !now && this.anchor && sameStamp(this.anchor.state, state)) return
+    if (!old && !now && this.anchor && sameState(this.anchor.state.source, state.source)) return
     this.anchor = { pages: this.digests.frozen(), state }
   }
 
@@ -177,7 +177,7 @@ export class LiveComparison {
     const { anchor } = this
     if (!anchor || !provenance) return undefined
     const [from, to] = [cursorOf(anchor.state), cursorOf(provenance)]
-    if (!from || !to) return sameStamp(anchor.state, provenance) ? anchor : undefined
+    if (!from || !to) return sameState(anchor.state.source, provenance.source) ? anchor : undefined
     const pages = new PageDigests(anchor.pages.pageSize, anchor.pages.pageCount)
     pages.values().set(anchor.pages.values())
     const hash = await loadPageHash()
@@ -217,10 +217,4 @@ async function newestOf(replica: NamedReplica, signal: AbortSignal): Promise<New
 
 function cursorOf({ source }: Pick<SourceState, 'source'>) {
   return 'cursor' in source ? source.cursor : undefined
-}
-
-function sameStamp(a: Pick<SourceState, 'source'>, b: Pick<SourceState, 'source'>): boolean {
-  if (!('stamp' in a.source) || !('stamp' in b.source)) return false
-  const [x, y] = [a.source.stamp, b.source.stamp]
-  return x.ino === y.ino && x.size === y.size && x.mtimeNs === y.mtimeNs && x.ctimeNs === y.ctimeNs
 }

@@ -8,7 +8,7 @@
 //   not the shipper's. While the shipper has no generation that can be restored, it waits.
 // - A failure is told once, and the next check tries again.
 
-import type { TimerClock } from '../clock.js'
+import { type TimerClock, wait } from '../clock.js'
 import { messageOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { GENERATIONS_PREFIX } from '../model/layout.js'
@@ -38,9 +38,6 @@ export interface RetentionOptions {
   readonly clock: TimerClock
   readonly log: Logger
 }
-
-/** Timers cannot be set for longer. */
-const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class Retention {
   private readonly time: RetentionClock
@@ -75,7 +72,16 @@ export class Retention {
   }
 
   private async loop(): Promise<void> {
-    while (await this.pause(this.options.checkIntervalMs)) await this.check()
+    const { clock, checkIntervalMs } = this.options
+    const { signal } = this.abort
+    try {
+      for (;;) {
+        await wait(clock, checkIntervalMs, signal)
+        await this.check()
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
   }
 
   /** One check, if it is worth one. Never rejects. */
@@ -134,10 +140,7 @@ export class Retention {
     this.inherited = true
     const nowMs = this.time.look(clock.now(), clock.monotonic())
     const reader = new ProvenanceReader(client, this.abort.signal)
-    const planner = planRetention({ facts, own: own.generation, nowMs, retentionMs })
-    let step = planner.next()
-    while (!step.done) step = planner.next(await reader.read(step.value))
-    return step.value
+    return await reader.answer(planRetention({ facts, own: own.generation, nowMs, retentionMs }))
   }
 
   /**
@@ -171,21 +174,5 @@ export class Retention {
     }
     const next = Number.isFinite(nextDueMs) ? formatMoment(nextDueMs) : undefined
     log.debug('retention checked', { next })
-  }
-
-  /** False when it is time to stop. */
-  private async pause(ms: number): Promise<boolean> {
-    const { signal } = this.abort
-    if (signal.aborted) return false
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        cancel()
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const cancel = this.options.clock.after(Math.min(ms, TIMER_MS_MAX), end)
-      signal.addEventListener('abort', end, { once: true })
-    })
-    return !signal.aborted
   }
 }

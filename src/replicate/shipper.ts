@@ -10,7 +10,7 @@
 //
 // Lost continuity (told by the follower) and a generation lost to another writer lead back to `establish`.
 
-import type { TimerClock } from '../clock.js'
+import { TIMER_MS_MAX, type TimerClock } from '../clock.js'
 import { isLitestreamError, LitestreamError, messageOf } from '../errors.js'
 import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
@@ -74,8 +74,6 @@ const SPOOL_BYTES_MAX = 1 << 30
 const SETTLE_LOOK_MS = 20
 /** To wait, at least, while a batch comes in. */
 const BATCH_MS = 50
-/** Timers cannot be set for longer. */
-const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class Shipper implements Sink {
   readonly record: ReplicaRecord

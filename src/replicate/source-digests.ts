@@ -4,7 +4,7 @@
 //
 // After `read` the digests follow the source from commit to commit, until `close`.
 
-import type { TimerClock } from '../clock.js'
+import { type TimerClock, wait } from '../clock.js'
 import { LitestreamError } from '../errors.js'
 import { loadPageHash, PageDigests, type PageHash, UNKNOWN } from './digests.js'
 import type { Follower } from './follower.js'
@@ -33,22 +33,6 @@ export class Pace {
     this.sinceMs = this.clock.monotonic()
     signal.throwIfAborted()
   }
-}
-
-/** Rejects with the signal's reason when it aborts first. */
-export function wait(clock: TimerClock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const abort = () => {
-      cancel()
-      reject(signal.reason)
-    }
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener('abort', abort)
-      resolve()
-    })
-    signal.addEventListener('abort', abort, { once: true })
-  })
 }
 
 export class SourceDigests implements Sink {

@@ -6,7 +6,7 @@
 // a new generation. Whatever else gets in the way is inconclusive. One validation at a time in a process, at a small share of the
 // time; a database that has not changed since it was found right is not validated again.
 
-import type { TimerClock } from '../clock.js'
+import { type TimerClock, wait } from '../clock.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { formatPosition, type Position } from '../model/position.js'
@@ -16,7 +16,7 @@ import type { Boundary } from './boundaries.js'
 import type { PageDigests } from './digests.js'
 import type { Follower } from './follower.js'
 import type { Shipper } from './shipper.js'
-import { Pace, SourceDigests, wait } from './source-digests.js'
+import { Pace, SourceDigests } from './source-digests.js'
 
 export interface Validation {
   readonly outcome: 'ok' | 'failed' | 'inconclusive'
@@ -46,8 +46,6 @@ export interface ValidatorOptions {
 const SHARE = 0.2
 /** The replica has so long to get to the commit that was read. */
 const BOUNDARY_MS_MAX = 300_000
-/** Timers take no more. */
-const WAIT_MS_MAX = 2 ** 31 - 1
 /** What is damaged is read again before it is believed: a broken transfer is no broken replica. */
 const ATTEMPTS = 2
 
@@ -105,7 +103,7 @@ export class Validator {
     const { signal } = this.abort
     try {
       for (;;) {
-        await wait(clock, Math.min(intervalMs, WAIT_MS_MAX), signal)
+        await wait(clock, intervalMs, signal)
         if (shipper.inSync && this.validated !== '' && this.validated === shipper.position) continue
         await this.validate()
       }

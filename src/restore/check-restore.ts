@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isLitestreamError, messageOf } from '../errors.js'
-import type { Attributes, Logger } from '../logger.js'
+import type { Logger } from '../logger.js'
 import { formatPosition } from '../model/position.js'
 import type { RestoreTarget } from '../model/target.js'
 import type { Verdict } from '../replicate/live-comparison.js'
@@ -25,21 +25,13 @@ export interface CheckRestoreOptions {
 const DAMAGE = ['CORRUPT', 'NOT_FOUND'] as const
 
 export async function checkByRestoring(replica: NamedReplica, options: CheckRestoreOptions): Promise<Verdict> {
-  const { logger, signal } = options
-  let unchecked: unknown
-  const listening: Logger = {
-    ...logger,
-    warn(message: string, attributes?: Attributes) {
-      if (message === 'the restored database could not be checked') unchecked = attributes?.reason
-      logger.warn(message, attributes)
-    },
-  }
+  const { signal } = options
   const directory = await mkdtemp(join(tmpdir(), 'litestream-verify-'))
   const outputPath = join(directory, 'restored.db')
   try {
-    const result = await restoreDatabase({ ...options, replicas: [replica], outputPath, logger: listening })
+    const result = await restoreDatabase({ ...options, replicas: [replica], outputPath })
     if (!result) return { outcome: 'failed', reason: 'there is no backup in it', position: '', pageCount: 0 }
-    const { pageCount } = result
+    const { pageCount, unchecked } = result
     const position = formatPosition(result.position)
     if (unchecked === undefined) return { outcome: 'ok', reason: '', position, pageCount }
     return {

@@ -4,7 +4,7 @@
 import { GENERATIONS_PREFIX } from '../model/layout.js'
 import { buildTimelines, type ListedObject } from '../model/timeline.js'
 import { chooseRestore } from '../plan/restore-choice.js'
-import { type Asking, momentOf } from '../plan/restore-plan.js'
+import { momentOf } from '../plan/restore-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from './provenance-reader.js'
 
@@ -29,17 +29,12 @@ export async function overviewOf(client: ReplicaClient, signal?: AbortSignal): P
   for await (const object of client.list(GENERATIONS_PREFIX, signal)) objects.push(object)
   const generations = buildTimelines(objects)
   const reader = new ProvenanceReader(client, signal)
-  const ask = async <T>(asking: Asking<T>): Promise<T> => {
-    let step = asking.next()
-    while (!step.done) step = asking.next(await reader.read(step.value))
-    return step.value
-  }
   const snapshots = generations.flatMap((generation) => generation.snapshots)
   const oldest: number[] = []
   for (const {
     snapshots: [first],
   } of generations)
-    if (first) oldest.push(await ask(momentOf(first)))
+    if (first) oldest.push(await reader.answer(momentOf(first)))
 
   const planner = chooseRestore([{ replica: client.url, generations }], { kind: 'latest' })
   let step = planner.next()

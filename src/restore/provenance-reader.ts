@@ -3,6 +3,7 @@
 
 import { findTrailer, TRAILER_TAIL_BYTES } from '../codec/trailer.js'
 import { type Provenance, parseProvenance } from '../model/provenance.js'
+import type { Asking } from '../plan/restore-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { damaged } from './index-chain.js'
 
@@ -29,5 +30,12 @@ export class ProvenanceReader {
     const provenance = payload && parseProvenance(payload)
     this.known.set(object.key, provenance)
     return provenance
+  }
+
+  /** The result of a plan that asks about single objects. */
+  async answer<T>(asking: Asking<T>): Promise<T> {
+    let step = asking.next()
+    while (!step.done) step = asking.next(await this.read(step.value))
+    return step.value
   }
 }

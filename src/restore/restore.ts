@@ -9,7 +9,7 @@ import { LogDuration, type Logger } from '../logger.js'
 import { formatPosition, type Position } from '../model/position.js'
 import { formatMoment, type RestoreTarget } from '../model/target.js'
 import type { PlannedReplica } from '../plan/restore-choice.js'
-import { type PlanOutcome, planGeneration, type RestorePlan } from '../plan/restore-plan.js'
+import { planGeneration, type RestorePlan } from '../plan/restore-plan.js'
 import { checkIntegrity, type IntegrityCheck, type IntegrityVerdict } from './integrity.js'
 import { localError } from './local-files.js'
 import { OutputFile, type OutputOptions } from './output.js'
@@ -45,6 +45,8 @@ export interface RestoreResult {
   readonly plan: RestorePlan
   /** Where a database that was replaced went. */
   readonly replacedAs: string | undefined
+  /** Why SQLite could not check it; undefined when it did, or was not asked to. */
+  readonly unchecked: string | undefined
 }
 
 /** Unsettled snapshots of databases up to this size get the full check. */
@@ -70,7 +72,7 @@ async function restoreChosen(options: RestoreOptions): Promise<RestoreResult | u
   }
   const output = await OutputFile.create(outputPath, options.output)
   try {
-    const { restored, plan } = await restoreFrom(chosen, output, options)
+    const { restored, plan, unchecked } = await restoreFrom(chosen, output, options)
     signal?.throwIfAborted()
     logger.info('renaming database from temporary location', { path: output.path })
     await output.publish(logger)
@@ -87,7 +89,7 @@ async function restoreChosen(options: RestoreOptions): Promise<RestoreResult | u
     const { pageSize, pageCount } = restored
     const { name: replica } = chosen.replica
     const { replacedAs } = output
-    return { replica, position, stateAtMs: plan.stateAtMs, pageSize, pageCount, plan, replacedAs }
+    return { replica, position, stateAtMs: plan.stateAtMs, pageSize, pageCount, plan, replacedAs, unchecked }
   } catch (error) {
     await output.discard()
     throw explain(error, outputPath, usable[1]?.replica.name)
@@ -98,7 +100,7 @@ async function restoreFrom(
   { replica, plan: firstPlan, timeline }: PlannedReplica<OpenedReplica>,
   output: OutputFile,
   options: RestoreOptions,
-): Promise<{ restored: RestoredFile; plan: RestorePlan }> {
+): Promise<{ restored: RestoredFile; plan: RestorePlan; unchecked?: string }> {
   const { logger } = options
   const excluded = new Set<number>()
   let plan = firstPlan
@@ -106,9 +108,11 @@ async function restoreFrom(
     const restored = await fill(replica, plan, output, options)
     const verdict = await check(plan, restored, output, options)
     if (verdict.sound === undefined) {
-      logger.warn('the restored database could not be checked', { path: output.path, reason: verdict.reason })
+      const { reason } = verdict
+      logger.warn('the restored database could not be checked', { path: output.path, reason })
+      return { restored, plan, unchecked: reason }
     }
-    if (verdict.sound !== false) return { restored, plan }
+    if (verdict.sound) return { restored, plan }
 
     const problems = verdict.problems.join('; ')
     const found = `the database restored from ${plan.snapshot.key} is damaged: ${problems}`
@@ -117,7 +121,7 @@ async function restoreFrom(
       throw new LitestreamError('CORRUPT', `${found}; ${advice}`)
     }
     excluded.add(plan.snapshot.index)
-    const next = await replan(replica, timeline, options.target, excluded)
+    const next = await replica.provenance.answer(planGeneration(timeline, options.target, excluded))
     if ('refusal' in next) {
       const text = 'the snapshot was taken while the database changed, and no earlier one reaches this point'
       throw new LitestreamError('CORRUPT', `${found} (${text}); choose a later point in time or another generation`)
@@ -176,18 +180,6 @@ async function check(
   if (kind === 'none') return { sound: true }
   logger.debug('checking the restored database', { check: kind })
   return checkIntegrity(output.temporaryPath, output.file, kind)
-}
-
-async function replan(
-  replica: OpenedReplica,
-  timeline: PlannedReplica<OpenedReplica>['timeline'],
-  target: RestoreTarget,
-  excluded: ReadonlySet<number>,
-): Promise<PlanOutcome> {
-  const planner = planGeneration(timeline, target, excluded)
-  let step = planner.next()
-  while (!step.done) step = planner.next(await replica.provenance.read(step.value))
-  return step.value
 }
 
 function explain(error: unknown, outputPath: string, other: string | undefined): unknown {

@@ -48,17 +48,15 @@ export async function planPosition(
   const missing = (text: string) => new LitestreamError('CORRUPT', `generation ${position.generation}: ${text}`)
   if (!whole) throw missing('it is gone from the replica')
   const timeline = await upTo(whole, position, provenance)
-  const planner = planGeneration(timeline, { kind: 'latest' })
-  let step = planner.next()
-  while (!step.done) step = planner.next(await provenance.read(step.value))
-  if ('refusal' in step.value) {
+  const outcome = await provenance.answer(planGeneration(timeline, { kind: 'latest' }))
+  if ('refusal' in outcome) {
     // Retention may take what a newer snapshot has made superfluous.
     const superseded = whole.snapshots.some(({ index }) => index > position.index)
     if (superseded)
       throw new LitestreamError('STORAGE', 'newer snapshots have taken the place of what was to be compared')
-    throw missing(step.value.refusal.message)
+    throw missing(outcome.refusal.message)
   }
-  const { plan } = step.value
+  const { plan } = outcome
   const last = plan.segments.at(-1)
   if (position.offset > 0) {
     // One whose end cannot be read is damaged, which its restore tells better.

@@ -35,6 +35,13 @@ const statOf = (path: string): BigIntStats | undefined => {
   }
 }
 
+export const stampOf = ({ ino, size, mtimeNs, ctimeNs }: BigIntStats): FileStamp => ({
+  ino: String(ino),
+  size: Number(size),
+  mtimeNs: String(mtimeNs),
+  ctimeNs: String(ctimeNs),
+})
+
 /** Whether something is there and has at least one byte. */
 const hasBytes = (stat: BigIntStats | undefined): boolean => stat !== undefined && stat.size > 0n
 
@@ -143,13 +150,7 @@ export class DatabaseFiles {
     const directory = statSync(dirname(this.path), { bigint: true })
     // biome-ignore lint/complexity/useMathMinMax: these are bigints
     const newest = [stat.mtimeNs, stat.ctimeNs, directory.mtimeNs].reduce((a, b) => (a > b ? a : b))
-    return {
-      ino: String(stat.ino),
-      size: Number(stat.size),
-      mtimeNs: String(stat.mtimeNs),
-      ctimeNs: String(stat.ctimeNs),
-      newestMs: Number(newest / 1_000_000n),
-    }
+    return { ...stampOf(stat), newestMs: Number(newest / 1_000_000n) }
   }
 
   /** Opens `-wal` and `-shm`; false when one of them is not there (any more). */

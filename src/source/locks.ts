@@ -3,11 +3,11 @@
 // and the wal-index's change counter is never reset behind our back. On a read-only mount with no application alive SQLite takes
 // no such lock (it keeps a private wal-index instead); then we are not attached.
 //
-// /proc/self/fdinfo/<fd>, of the descriptor through which SQLite took it: `lock:\t<n>: POSIX  ADVISORY  READ <pid>
-// <major>:<minor>:<inode> <first byte> <last byte>`; see proc(5). /proc/locks says the same, but makes the kernel wait for all of its
-// processors: 5 to 15 ms at each crossing, in which nothing else of ours runs.
+// Read from /proc/self/fdinfo/<fd>, of the descriptor through which SQLite took it. /proc/locks says the same, but makes the kernel
+// wait for all of its processors: 5 to 15 ms at each crossing, in which nothing else of ours runs.
 
 import { readdirSync, readFileSync } from 'node:fs'
+import { isReadLock, parseLocks } from './proc-locks.js'
 
 const DEAD_MAN_SWITCH_BYTE = 128
 const DESCRIPTORS = '/proc/self/fdinfo'
@@ -17,14 +17,7 @@ const heldThrough = new Map<bigint, string>()
 
 /** `fdinfo` is the text of one descriptor's file there. */
 export function holdsDeadManSwitch(fdinfo: string, pid: number, inode: bigint): boolean {
-  for (const line of fdinfo.split('\n')) {
-    const [what, , kind, , mode, owner, file, first, last] = line.split(/\s+/)
-    if (what !== 'lock:' || kind !== 'POSIX' || mode !== 'READ' || owner !== String(pid)) continue
-    if (file?.split(':')[2] !== String(inode)) continue
-    const end = last === 'EOF' ? Number.POSITIVE_INFINITY : Number(last)
-    if (Number(first) <= DEAD_MAN_SWITCH_BYTE && end >= DEAD_MAN_SWITCH_BYTE) return true
-  }
-  return false
+  return parseLocks(fdinfo).some((lock) => lock.pid === pid && isReadLock(lock, inode, DEAD_MAN_SWITCH_BYTE))
 }
 
 /** False also where there is no /proc: then nothing can be proved across a restart of the WAL. */

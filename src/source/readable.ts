@@ -11,15 +11,7 @@ export function unreadable(path: string): string | undefined {
     const stat = statSync(path)
     if (!stat.isFile()) return 'it is not a regular file'
     if (stat.size === 0) return 'it is empty'
-    const bytes = Buffer.alloc(DATABASE_HEADER_BYTES)
-    const descriptor = openSync(path, constants.O_RDONLY)
-    let length: number
-    try {
-      length = readSync(descriptor, bytes, 0, bytes.length, 0)
-    } finally {
-      closeSync(descriptor)
-    }
-    if (!parseDatabaseHeader(bytes.subarray(0, length))) return 'it is not a SQLite database'
+    if (!parseDatabaseHeader(readBeginning(path, DATABASE_HEADER_BYTES))) return 'it is not a SQLite database'
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error)
   }
@@ -31,4 +23,15 @@ export function unreadable(path: string): string | undefined {
     }
   }
   return undefined
+}
+
+/** Up to `length` bytes. */
+export function readBeginning(path: string, length: number): Buffer {
+  const bytes = Buffer.alloc(length)
+  const descriptor = openSync(path, constants.O_RDONLY)
+  try {
+    return bytes.subarray(0, readSync(descriptor, bytes, 0, length, 0))
+  } finally {
+    closeSync(descriptor)
+  }
 }

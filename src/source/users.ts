@@ -1,10 +1,9 @@
 // Who uses a database's files, as far as /proc tells: processes that have one of them open, and those that hold a POSIX lock on
 // one. Only looks; opens none of the files. A process of another user, or of another container, is often not to be seen: an
 // empty answer proves nothing (restore/in-use asks the locks themselves as well).
-//
-// /proc/locks: `<n>: POSIX ADVISORY READ <pid> <major>:<minor>:<inode> <first byte> <last byte>`, device numbers in hex; proc(5).
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { parseLocks } from './proc-locks.js'
 
 export interface FileUser {
   readonly pid: number
@@ -33,15 +32,8 @@ export function nameUsers(users: readonly FileUser[]): string {
 
 /** The processes that hold a lock on one of the files (`major:minor:inode`, decimal). 0 and -1 stand for nobody in particular. */
 export function lockHolders(locks: string, identities: ReadonlySet<string>): number[] {
-  const pids: number[] = []
-  for (const line of locks.split('\n')) {
-    const match = /\s(-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line)
-    if (!match) continue
-    const [, pid, major, minor, inode] = match as unknown as [string, string, string, string, string]
-    const identity = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`
-    if (Number(pid) > 0 && identities.has(identity)) pids.push(Number(pid))
-  }
-  return pids
+  const ours = parseLocks(locks).filter(({ major, minor, inode }) => identities.has(`${major}:${minor}:${inode}`))
+  return ours.map(({ pid }) => pid).filter((pid) => pid > 0)
 }
 
 function openers(identities: ReadonlySet<string>): number[] {

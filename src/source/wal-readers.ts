@@ -1,10 +1,9 @@
 // Who reads a database's WAL at this moment, and so holds it back: a reader on read mark 1-4 forbids a restart of the WAL, and a
 // checkpoint to go past its mark; one on mark 0 forbids checkpoints to write. Told from the locks on `-shm`: byte 123 + n is read
 // mark n. The kernel lists locks of processes that this one can see; those of other containers are not among them.
-//
-// /proc/locks: `<n>: POSIX ADVISORY READ <pid> <major>:<minor>:<inode> <first byte> <last byte>`; see proc(5).
 
 import { readFileSync } from 'node:fs'
+import { isReadLock, parseLocks } from './proc-locks.js'
 
 const READ_MARK_BYTE = 123
 const READ_MARKS = 5
@@ -30,14 +29,10 @@ export function findReaders(
   nameOf: (pid: number) => string,
 ): WalReader[] {
   const readers: WalReader[] = []
-  for (const line of locks.split('\n')) {
-    const [, kind, , mode, owner, file, first, last] = line.split(/\s+/)
-    if (kind !== 'POSIX' || mode !== 'READ' || file?.split(':')[2] !== String(shmInode)) continue
-    const pid = Number(owner)
-    const end = last === 'EOF' ? Number.POSITIVE_INFINITY : Number(last)
+  for (const lock of parseLocks(locks)) {
+    const { pid } = lock
     for (let mark = 0; mark < READ_MARKS; mark++) {
-      const byte = READ_MARK_BYTE + mark
-      if (Number(first) > byte || end < byte) continue
+      if (!isReadLock(lock, shmInode, READ_MARK_BYTE + mark)) continue
       readers.push({ pid, program: nameOf(pid), ours: pid === ownPid, mark, frame: marks[mark] ?? 0 })
     }
   }

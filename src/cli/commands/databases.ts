@@ -3,7 +3,7 @@
 // original's in any case; each fault is one line on stderr. Loads neither SQLite nor the SDK: it runs every few seconds.
 
 import { loadConfig } from '../../config/load.js'
-import { commonFlags, parseCommandLine, usage } from '../args.js'
+import { commonFlags, loadOptions, parseCommandLine, usage } from '../args.js'
 import { findFaults } from '../health-check.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.js'
 import { formatTable, printError } from '../output.js'
@@ -26,8 +26,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   const parsed = parseCommandLine(args, commonFlags, formatUsage(USAGE, io), io)
   if (!parsed) return EXIT_FAILURE
   if (parsed.operands.length > 0) throw usage('too many arguments')
-  const { config: path, 'no-expand-env': noExpandEnv } = parsed.flags
-  const config = await loadConfig({ path, env: io.env, cwd: io.cwd, expandEnv: !noExpandEnv })
+  const config = await loadConfig(loadOptions(parsed.flags, io))
   const rows = config.databases.map((database) => [database.path, database.replicas.map(({ name }) => name).join(',')])
   io.stdout.write(formatTable(['path', 'replicas'], rows))
   const faults = await findFaults(config)

@@ -15,7 +15,7 @@ import { checkSpool } from '../../doctor/host-checks.js'
 import { checkReplica, placeName } from '../../doctor/replica-checks.js'
 import { isLitestreamError, type LitestreamError } from '../../errors.js'
 import { redact } from '../../log-format.js'
-import { booleanFlag, commonFlags, type FlagValues, parseCommandLine, usage } from '../args.js'
+import { booleanFlag, commonFlags, type FlagValues, loadOptions, parseCommandLine, usage } from '../args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.js'
 import { formatUsage } from '../usage.js'
 
@@ -118,12 +118,7 @@ async function configOf(
   const found = new Findings()
   const title = 'configuration'
   try {
-    const config = await loadConfig({
-      path: flags.config,
-      env: io.env,
-      cwd: io.cwd,
-      expandEnv: !flags['no-expand-env'],
-    })
+    const config = await loadConfig(loadOptions(flags, io))
     const { length } = config.databases
     found.ok('config', `${config.file}: ${plural(length, 'database')}`)
     if (length === 0) found.error('config', 'no databases specified in configuration', 'add one under "dbs"')

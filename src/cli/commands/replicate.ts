@@ -21,7 +21,7 @@ import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
 import { systemSource } from '../../source/source.js'
 import { spoolProblem } from '../../source/spool.js'
 import { VERSION } from '../../version.js'
-import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
+import { commonFlags, loadOptions, parseCommandLine, stringFlag, usage } from '../args.js'
 import { ExecProcess } from '../exec.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, type StopReason } from '../io.js'
 import { formatBytes } from '../progress.js'
@@ -112,7 +112,7 @@ async function configOf(
 ): Promise<Config> {
   const [path, ...urls] = operands
   if (path === undefined) {
-    return await loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+    return await loadConfig(loadOptions(flags, io))
   }
   if (urls.length === 0) throw usage(`must specify at least one replica URL for ${path}`)
   if (flags.config !== '') throw usage('cannot specify a replica URL and the -config flag')

@@ -15,7 +15,7 @@ import type { ReplicaConfig } from '../../config/types.js'
 import { LitestreamError, messageOf } from '../../errors.js'
 import type { Logger } from '../../logger.js'
 import { isGeneration } from '../../model/layout.js'
-import { parseRfc3339, type RestoreTarget } from '../../model/target.js'
+import type { RestoreTarget } from '../../model/target.js'
 import { openReplica } from '../../replica/open.js'
 import type { Owner } from '../../restore/output.js'
 import { previewRestore } from '../../restore/preview.js'
@@ -30,6 +30,7 @@ import {
   integerFlag,
   parseCommandLine,
   stringFlag,
+  timestampMs,
   usage,
 } from '../args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.js'
@@ -211,10 +212,7 @@ function ownerOf(text: string): Owner | undefined {
 
 function targetOf({ index, timestamp }: Flags): RestoreTarget {
   if (timestamp === '') return index === undefined ? { kind: 'latest' } : { kind: 'index', index }
-  const atMs = parseRfc3339(timestamp)
-  // The space before "format" is the original's: one that does not break.
-  const form = 'must specify in ISO 8601\u00a0format (e.g. 2000-01-01T00:00:00Z)'
-  if (atMs === undefined) throw usage(`invalid -timestamp, ${form}`)
+  const atMs = timestampMs(timestamp)
   if (index !== undefined) throw usage('cannot specify index & timestamp to restore')
   return { kind: 'time', atMs }
 }

@@ -11,7 +11,7 @@ import { openReplica } from '../../replica/open.js'
 import type { DaemonReport, DatabaseReport, ReplicaReport } from '../../replicate/report.js'
 import { overviewOf, type ReplicaOverview } from '../../restore/overview.js'
 import { unreadable } from '../../source/readable.js'
-import { booleanFlag, commonFlags, parseCommandLine, usage } from '../args.js'
+import { booleanFlag, commonFlags, loadOptions, parseCommandLine, usage } from '../args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.js'
 import { formatLag, formatSeconds, formatTable, printError } from '../output.js'
 import { formatBytes } from '../progress.js'
@@ -66,7 +66,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   if (!parsed) return EXIT_FAILURE
   const { flags, operands } = parsed
   if (operands.length > 1) throw usage('too many arguments')
-  const config = await loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+  const config = await loadConfig(loadOptions(flags, io))
   const only = operands[0] === undefined ? undefined : expandPath(operands[0], io)
   const wanted = config.databases.filter(({ path }) => only === undefined || path === only)
   if (wanted.length === 0) throw new LitestreamError('NOT_FOUND', `database not found in config: ${only ?? ''}`)

@@ -5,19 +5,29 @@
 // Exit status: 0 all ok; 1 at least one failed; 2 none failed, but at least one could not be decided.
 
 import { lstat } from 'node:fs/promises'
-import { systemClock } from '../../clock.js'
+import { systemClock, TIMER_MS_MAX } from '../../clock.js'
 import { findDatabase, loadConfig, replicaFromUrl, secretsOf } from '../../config/load.js'
 import { isUrl } from '../../config/paths.js'
 import type { LoggingConfig, ReplicaConfig } from '../../config/types.js'
 import { parseDurationMs } from '../../config/units.js'
 import { isLitestreamError, LitestreamError, messageOf } from '../../errors.js'
 import type { Logger } from '../../logger.js'
-import { parseRfc3339, type RestoreTarget } from '../../model/target.js'
+import type { RestoreTarget } from '../../model/target.js'
 import { openReplica } from '../../replica/open.js'
 import { LiveComparison, type Verdict } from '../../replicate/live-comparison.js'
 import { checkByRestoring } from '../../restore/check-restore.js'
 import { systemSource } from '../../source/source.js'
-import { booleanFlag, choiceFlag, commonFlags, type FlagValues, parseCommandLine, stringFlag, usage } from '../args.js'
+import {
+  booleanFlag,
+  choiceFlag,
+  commonFlags,
+  type FlagValues,
+  loadOptions,
+  parseCommandLine,
+  stringFlag,
+  timestampMs,
+  usage,
+} from '../args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_INCONCLUSIVE, EXIT_OK } from '../io.js'
 import { createLineLogger } from '../io-logger.js'
 import { formatTable } from '../output.js'
@@ -179,7 +189,7 @@ async function subjectsOf(operand: string | undefined, flags: Flags, io: Command
     const secrets = replica.type === 's3' ? [replica.secretAccessKey] : []
     return { subjects: [{ path: undefined, replicas: [replica] }], logging, secrets }
   }
-  const config = await loadConfig({ path: flags.config, env: io.env, cwd: io.cwd, expandEnv: !flags['no-expand-env'] })
+  const config = await loadConfig(loadOptions(flags, io))
   const databases = operand === undefined ? config.databases : [findDatabase(config, operand, io)]
   const wanted = ({ name }: ReplicaConfig): boolean => flags.replica === '' || name === flags.replica
   const subjects: Subject[] = databases.map(({ path, replicas }) => ({ path, replicas: replicas.filter(wanted) }))
@@ -193,14 +203,12 @@ function timeoutOf(text: string): number {
   const parsed = parseDurationMs(text)
   if ('problem' in parsed || parsed.value <= 0)
     throw usage(`invalid -timeout "${text}", use a duration such as 60s or 5m`)
-  return Math.min(parsed.value, 2 ** 31 - 1)
+  return Math.min(parsed.value, TIMER_MS_MAX)
 }
 
 function targetOf(timestamp: string): RestoreTarget {
   if (timestamp === '') return { kind: 'latest' }
-  const atMs = parseRfc3339(timestamp)
-  if (atMs === undefined) throw usage('invalid -timestamp, must specify in ISO 8601 format (e.g. 2000-01-01T00:00:00Z)')
-  return { kind: 'time', atMs }
+  return { kind: 'time', atMs: timestampMs(timestamp) }
 }
 
 async function isThere(path: string): Promise<boolean> {
