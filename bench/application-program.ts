@@ -7,6 +7,7 @@ import { Random } from '../test/crash/random.js'
 import { serve } from '../test/support/observer/serve.js'
 import {
   ACKNOWLEDGED_BYTES,
+  BIG_PAUSE_MS,
   type LoadKind,
   type LoadOptions,
   type LoadReport,
@@ -19,6 +20,7 @@ const BODY_BYTES = 250
 const ROWS: Readonly<Record<LoadKind, { inserts: number; updates: number }>> = {
   flat: { inserts: 5, updates: 5 },
   web: { inserts: 1, updates: 2 },
+  big: { inserts: 18_000, updates: 2_000 },
 }
 
 let database: Database.Database | undefined
@@ -91,11 +93,13 @@ serve({
     let failedTransactions = 0
     const beganMs = performance.now()
     let nextCheckpointMs = beganMs + (options.checkpoint?.everyMs ?? Number.POSITIVE_INFINITY)
+    const perSecond = options.perSecond ?? WEB_PER_SECOND
     for (let nowMs = beganMs; nowMs < beganMs + options.forMs; nowMs = performance.now()) {
       if (options.kind === 'web') {
-        const dueMs = beganMs + (timesMs.length * 1000) / WEB_PER_SECOND
+        const dueMs = beganMs + (timesMs.length * 1000) / perSecond
         if (dueMs > nowMs) Atomics.wait(sleepers, 0, 0, dueMs - nowMs)
       }
+      if (options.kind === 'big' && timesMs.length > 0) Atomics.wait(sleepers, 0, 0, BIG_PAUSE_MS)
       const fromMs = performance.now()
       const atMs = performance.timeOrigin + fromMs
       try {

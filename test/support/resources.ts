@@ -2,6 +2,7 @@
 //
 //   dist              our program, compiled: the path of dist/cli/main.js
 //   litestream        the real Litestream 0.3.13 (npm package, checked by its hash)
+//   litestream05      the real Litestream 0.5.17 (PyPI package, checked by its hash); '' where it cannot be had
 //   lz4               the real lz4 tool
 //   docker            '' when a Docker engine answers, else the reason why there is none
 //   images            '' once our image and the application's of the container tests are built
@@ -16,15 +17,24 @@ import { createServer, request, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildImages } from './containers/docker.js'
-import { findDocker, findLitestream, findLz4, findMinio } from './find-programs.js'
+import { findDocker, findLitestream, findLitestream05, findLz4, findMinio } from './find-programs.js'
 import { makeDist } from './make-dist.js'
 import { startSharedMinio, stopSharedMinio } from './minio-server.js'
 
-export type ResourceName = 'dist' | 'litestream' | 'lz4' | 'docker' | 'images' | 'minioProgram' | 'minio'
+export type ResourceName =
+  | 'dist'
+  | 'litestream'
+  | 'litestream05'
+  | 'lz4'
+  | 'docker'
+  | 'images'
+  | 'minioProgram'
+  | 'minio'
 
 const makers: Record<ResourceName, () => Promise<string>> = {
   dist: makeDist,
   litestream: findLitestream,
+  litestream05: findLitestream05,
   lz4: findLz4,
   docker: findDocker,
   images: async () => {

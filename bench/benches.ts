@@ -1,0 +1,18 @@
+// All benchmarks by name, and the groups that run several after each other.
+
+import type { Bench } from './bench.js'
+import { bigBench, flatBench, webBench } from './bench-loads.js'
+import { checkpointsBench } from './checkpoints.js'
+
+export const BENCHES: readonly Bench[] = [webBench, flatBench, bigBench, checkpointsBench]
+
+export const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  compare: ['web', 'flat', 'big', 'checkpoints'],
+}
+
+/** The benchmarks of a name; undefined of an unknown one. */
+export function benchesOf(name: string): readonly Bench[] | undefined {
+  const wanted = GROUPS[name] ?? [name]
+  const found = BENCHES.filter((bench) => wanted.includes(bench.name))
+  return found.length === wanted.length ? found : undefined
+}

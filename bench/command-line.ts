@@ -1,0 +1,73 @@
+// Words of the command line to benchmarks and their flags. Complains before anything is started.
+
+import type { Bench } from './bench.js'
+import { BENCHES, benchesOf, GROUPS } from './benches.js'
+import { flagName, parseSettings, UsageError } from './settings.js'
+
+export function usage(): string {
+  const lines = ['usage: npm run bench -- NAME [flags]', '']
+  for (const { name, title, flags } of BENCHES) {
+    lines.push(title.startsWith(`${name}:`) ? title : `${name}: ${title}`)
+    for (const [flag, { default: value, about }] of Object.entries(flags)) {
+      lines.push(`  ${flagName(flag)} ${Array.isArray(value) ? value.join(',') : value}`.padEnd(34).concat(` ${about}`))
+    }
+  }
+  for (const [group, members] of Object.entries(GROUPS)) lines.push(`${group}: ${members.join(', ')}`)
+  lines.push(
+    'every name:',
+    '  --json FILE                      write every single measurement there',
+    '  --write FILE                     put the table into this Markdown file, between <!-- bench NAME --> and <!-- /bench NAME -->',
+  )
+  return `${lines.join('\n')}\n`
+}
+
+interface Words {
+  readonly name: string | undefined
+  readonly given: Readonly<Record<string, string>>
+}
+
+function readWords(words: readonly string[]): Words {
+  const given: Record<string, string> = {}
+  let name: string | undefined
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!
+    const flag = /^--([a-z][a-z-]*)(?:=(.*))?$/s.exec(word)
+    if (!flag) {
+      if (name !== undefined || word.startsWith('-')) throw new UsageError(`unexpected: ${word}`)
+      name = word
+      continue
+    }
+    const value = flag[2] ?? words[++at]
+    if (value === undefined) throw new UsageError(`${word}: a value is missing`)
+    given[flag[1]!.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())] = value
+  }
+  return { name, given }
+}
+
+/** Of a group, each benchmark takes the flags that it knows; one that nobody knows is an error. */
+function givenTo(benches: readonly Bench[], given: Readonly<Record<string, string>>) {
+  for (const name of Object.keys(given)) {
+    if (benches.every(({ flags }) => !(name in flags))) throw new UsageError(`unknown flag: ${flagName(name)}`)
+  }
+  return benches.map((bench) => {
+    const own = Object.fromEntries(Object.entries(given).filter(([name]) => name in bench.flags))
+    parseSettings(bench.flags, own) // complains before anything is measured
+    return { bench, own }
+  })
+}
+
+export interface CommandLine {
+  /** Each with the texts of its flags. */
+  readonly runs: readonly { readonly bench: Bench; readonly own: Readonly<Record<string, string>> }[]
+  readonly json: string | undefined
+  readonly write: string | undefined
+}
+
+/** Undefined when no benchmark is named. */
+export function parseCommandLine(words: readonly string[]): CommandLine | undefined {
+  const { name, given } = readWords(words)
+  const benches = name === undefined ? undefined : benchesOf(name)
+  if (!benches) return undefined
+  const { json, write, ...flags } = given
+  return { runs: givenTo(benches, flags), json, write }
+}
