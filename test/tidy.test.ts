@@ -37,8 +37,7 @@ const SHARED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'src/replica/s3-connection.ts',
     'src/replica/s3-multipart.ts',
   ],
-  // One per purpose, each a program or thread of its own: the sample application, the check of a restored file, checkpoints (only
-  // where the application makes none), and the pins of the observer.
+  // The program itself opens databases in one place; the sample application is a program of its own.
   'better-sqlite3': ['src/cli/demo-application.ts', 'src/source/sqlite.ts'],
 }
 

@@ -4,32 +4,21 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { expectGoodEnd, fileTarget, restoredRows } from '../e2e/replicating.js'
-import { projectRoot } from '../support/make-dist.js'
+import { expectGoodEnd, fileTarget, restoredRows, startThrough } from '../e2e/replicating.js'
+import { keepSqlite, projectRoot } from '../support/make-dist.js'
 import { needNamespaces } from '../support/observer/child.js'
-import { type Running, start } from '../support/process.js'
-import { distMain, runOurs } from '../support/programs.js'
+import type { Running } from '../support/process.js'
+import { runOurs } from '../support/programs.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
 import { Heavy, sumIn } from './measured.js'
 
+const NAMESPACE = ['unshare', '--user', '--map-root-user']
+
 /** `replicate` behind `before`, shell commands in a mount namespace of its own. */
-async function startIn(
-  directory: string,
-  yaml: string,
-  before: string,
-  env: Record<string, string> = {},
-): Promise<Running> {
-  const config = join(directory, 'litestream.yml')
-  writeFileSync(config, yaml)
+function startIn(directory: string, yaml: string, before: string, env: Record<string, string> = {}): Promise<Running> {
   const script = `${before}\nexec "$0" "$@"`
-  const command = [process.execPath, await distMain(), 'replicate', '-config', config]
-  const running = start('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-ec', script, ...command], { env })
-  onTestFinished(async () => {
-    running.kill('SIGKILL')
-    await running.finished
-  })
-  return running
+  return startThrough([...NAMESPACE, '--mount', 'sh', '-ec', script], directory, yaml, { env })
 }
 
 test('a temporary directory that is full while the replica cannot be reached', async (context) => {
@@ -104,8 +93,7 @@ setTimeout(fill, 800)
 `,
   )
   const yaml = `dbs:\n- path: ${source}/app.db\n  monitor-interval: 20ms\n  replicas:\n  - {path: ${replica}, sync-interval: 20ms}\n`
-  const keep = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
-  const fill = `NODE_PATH="${join(projectRoot, 'node_modules')}" "${process.execPath}" --require "${keep}" "${directory}/filler.cjs" "${source}/app.db" &`
+  const fill = `NODE_PATH="${join(projectRoot, 'node_modules')}" "${process.execPath}" --require "${keepSqlite}" "${directory}/filler.cjs" "${source}/app.db" &`
   const daemon = await startIn(directory, yaml, `mount -t tmpfs -o size=6m none "${source}"\n${fill}`)
   const line = await daemon.waitForLine(/^FILLED \d+ SQLITE_FULL/)
   const rows = Array.from({ length: Number(/\d+/.exec(line)?.[0]) }, (_, i) => `commit ${i}`)
@@ -129,15 +117,9 @@ test('a database that may not be read', async (context) => {
   chmodSync(heavy.path, 0o000)
   const replica = join(directory, 'replica')
   const yaml = `dbs:\n- path: ${heavy.path}\n  monitor-interval: 20ms\n  replicas:\n  - {path: ${replica}, sync-interval: 20ms}\n`
-  writeFileSync(join(directory, 'litestream.yml'), yaml)
   // Root reads everything: without its capabilities it is an owner like any other.
-  const drop = ['--user', '--map-root-user', 'setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs']
-  const command = [process.execPath, await distMain(), 'replicate', '-config', join(directory, 'litestream.yml')]
-  const daemon = start('unshare', [...drop, ...command])
-  onTestFinished(async () => {
-    daemon.kill('SIGKILL')
-    await daemon.finished
-  })
+  const drop = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs']
+  const daemon = await startThrough([...NAMESPACE, ...drop], directory, yaml)
   expect(await daemon.waitForLine(/let the user of this process read it/)).toContain(heavy.path)
   chmodSync(heavy.path, 0o644)
   await daemon.waitForLine(/snapshot written/)

@@ -5,12 +5,9 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { projectRoot } from '../support/make-dist.js'
+import { keepSqlite, projectRoot } from '../support/make-dist.js'
 import { until } from '../support/until.js'
 import type { ApplicationOptions } from './application.js'
-
-/** See the file itself. */
-const keepSqlite = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
 
 /** The application as JavaScript, in `directory`; the path of its main file. */
 export function compileApplication(directory: string): string {

@@ -6,6 +6,7 @@ import { silentLogger } from '../../src/logger.js'
 import { parseKey } from '../../src/model/layout.js'
 import { openReplica, type ReplicaTarget } from '../../src/replica/open.js'
 import { restoreDatabase } from '../../src/restore/restore.js'
+import { keysBelow } from '../contract/bodies.js'
 import { runReal } from '../support/litestream-real.js'
 import { minioServer } from '../support/minio.js'
 import type { Finished } from '../support/process.js'
@@ -77,9 +78,7 @@ export class ReplicaPlace {
   async keys(): Promise<string[]> {
     const client = await openReplica(this.target)
     try {
-      const keys: string[] = []
-      for await (const { key } of client.list('generations/')) keys.push(key)
-      return keys
+      return await keysBelow(client, 'generations/')
     } finally {
       await client.close()
     }

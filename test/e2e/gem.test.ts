@@ -14,6 +14,7 @@ import { type Running, start } from '../support/process.js'
 import { distMain } from '../support/programs.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
+import { endWithTest } from './replicating.js'
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 const NAMES = ['production', 'production_cache', 'production_queue', 'production_cable'] as const
@@ -78,11 +79,7 @@ async function makeWorld(): Promise<World> {
     databases,
     async replicate() {
       const [program, ...words] = gem.words('replicate') as [string, ...string[]]
-      const running = start(program, words, { cwd: root, env })
-      onTestFinished(async () => {
-        running.kill('SIGKILL')
-        await running.finished
-      })
+      const running = endWithTest(start(program, words, { cwd: root, env }))
       await until(() => running.stdout().match(/snapshot written/g)?.length === 5, { what: 'five snapshots' })
       return running
     },

@@ -1,15 +1,15 @@
 // Healing by comparison with the real command: continuity is lost on purpose, by checkpoints of the application while the daemon is frozen
 // or away. The generation goes on, and what is in it is the database, page for page, to us and to the real Litestream.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { runReal } from '../support/litestream-real.js'
 import { MOUNTS, type Mount, needNamespaces, readOnlyCommand } from '../support/observer/child.js'
 import { differingPages } from '../support/observer/scene.js'
-import { type Running, start } from '../support/process.js'
-import { distMain, runOurs } from '../support/programs.js'
+import type { Running } from '../support/process.js'
+import { runOurs } from '../support/programs.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
 import {
@@ -19,6 +19,7 @@ import {
   linesWith,
   messagesOf,
   snapshotsIn,
+  startThrough,
   startWithConfig,
   untilReplicated,
 } from './replicating.js'
@@ -87,15 +88,7 @@ async function expectExact({ directory, app, replica }: Setting): Promise<void> 
 /** The daemon, which sees the directory of the database as the mount is. */
 async function startOn(mount: Mount, { directory, yaml }: Setting): Promise<Running> {
   if (mount === 'writable') return await startWithConfig(directory, yaml)
-  const config = join(directory, 'litestream.yml')
-  writeFileSync(config, yaml)
-  const [file = '', ...words] = readOnlyCommand(join(directory, 'storage'))
-  const running = start(file, [...words, process.execPath, await distMain(), 'replicate', '-config', config])
-  onTestFinished(async () => {
-    running.kill('SIGKILL')
-    await running.finished
-  })
-  return running
+  return await startThrough(readOnlyCommand(join(directory, 'storage')), directory, yaml)
 }
 
 const healedIn = (log: string): string[] => linesWith(log, 'healed by comparison')

@@ -2,12 +2,12 @@
 // and by the real Litestream.
 
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/logger.js'
 import type { ReplicaClient } from '../../src/replica/client.js'
 import { openReplica, type ReplicaTarget } from '../../src/replica/open.js'
 import { restoreDatabase } from '../../src/restore/restore.js'
+import { keysBelow } from '../contract/bodies.js'
 import { runReal } from '../support/litestream-real.js'
 import { minioServer } from '../support/minio.js'
 import { tempDirectory } from '../support/temp.js'
@@ -18,6 +18,7 @@ import {
   fileTarget,
   linesWith,
   restoredRows,
+  rowsIn,
   s3Target,
   s3Yaml,
   startWithConfig,
@@ -25,25 +26,12 @@ import {
 
 const RETENTION_MS = 4000
 
-async function keysOf(client: ReplicaClient): Promise<string[]> {
-  const keys: string[] = []
-  for await (const { key } of client.list('generations/')) keys.push(key)
-  return keys
-}
-
 async function rowsAt(client: ReplicaClient, atMs: number, outputPath: string): Promise<string[]> {
   const options = { integrityCheck: 'full', parallelism: 4, logger: silentLogger } as const
   const target = { kind: 'time', atMs } as const
   const replicas = [{ name: 'replica', client }]
   await restoreDatabase({ replicas, outputPath, target, ...options, monotonic: () => performance.now() })
-  const database = new Database(outputPath)
-  try {
-    return (database.prepare('SELECT name FROM commits ORDER BY rowid').all() as { name: string }[]).map(
-      ({ name }) => name,
-    )
-  } finally {
-    database.close()
-  }
+  return rowsIn(outputPath)
 }
 
 describe.each(['directory', 'MinIO'] as const)('on %s', (kind) => {
@@ -71,11 +59,11 @@ describe.each(['directory', 'MinIO'] as const)('on %s', (kind) => {
       committed.push({ name: app.rows.at(-1) as string, atMs: Date.now() })
     }
     write()
-    await until(async () => (await keysOf(client)).length > 0, { what: 'the first snapshot' })
-    const [first] = await keysOf(client)
+    await until(async () => (await keysBelow(client, 'generations/')).length > 0, { what: 'the first snapshot' })
+    const [first] = await keysBelow(client, 'generations/')
     const firstGone = async (): Promise<boolean> => {
       write()
-      return !(await keysOf(client)).includes(first as string)
+      return !(await keysBelow(client, 'generations/')).includes(first as string)
     }
     await until(firstGone, { what: 'the first snapshot to go', timeoutMs: 90_000, intervalMs: 40 })
     await daemon.waitForLine(/snapshot deleted/)

@@ -9,8 +9,8 @@ import { silentLogger } from '../../src/logger.js'
 import { openReplica, type ReplicaTarget } from '../../src/replica/open.js'
 import { restoreDatabase } from '../../src/restore/restore.js'
 import type { MinioServer } from '../support/minio.js'
-import type { CommandOptions, Finished, Running } from '../support/process.js'
-import { startOurs } from '../support/programs.js'
+import { type CommandOptions, type Finished, type Running, start } from '../support/process.js'
+import { distMain, startOurs } from '../support/programs.js'
 import { until } from '../support/until.js'
 
 /** An application's database: one table with one row for every commit. */
@@ -56,14 +56,31 @@ export class App {
   }
 }
 
-/** Start `replicate`; it is killed after the test if it is still there. Its temporary files go to a directory of their own. */
-export async function startReplicate(args: readonly string[], options: CommandOptions = {}): Promise<Running> {
-  const running = await startOurs(['replicate', ...args], options)
+/** Killed after the test if it is still there. */
+export function endWithTest(running: Running): Running {
   onTestFinished(async () => {
     running.kill('SIGKILL')
     await running.finished
   })
   return running
+}
+
+/** Start `replicate`; it is killed after the test if it is still there. Its temporary files go to a directory of their own. */
+export async function startReplicate(args: readonly string[], options: CommandOptions = {}): Promise<Running> {
+  return endWithTest(await startOurs(['replicate', ...args], options))
+}
+
+/** Writes the configuration and starts with it behind other words of a command line, such as `unshare`. */
+export async function startThrough(
+  words: readonly string[],
+  directory: string,
+  yaml: string,
+  options: CommandOptions = {},
+): Promise<Running> {
+  const config = join(directory, 'litestream.yml')
+  writeFileSync(config, yaml)
+  const [file = '', ...rest] = [...words, process.execPath, await distMain(), 'replicate', '-config', config]
+  return endWithTest(start(file, rest, options))
 }
 
 /** Writes the configuration and starts with it. */
@@ -98,13 +115,18 @@ export async function restoredRows(target: ReplicaTarget, directory: string): Pr
   } finally {
     await client.close()
   }
-  const database = new Database(outputPath)
+  return rowsIn(outputPath)
+}
+
+/** The rows of a restored file, which is gone then. */
+export function rowsIn(path: string): string[] {
+  const database = new Database(path)
   try {
     const rows = database.prepare('SELECT name FROM commits ORDER BY rowid').all() as { name: string }[]
     return rows.map(({ name }) => name)
   } finally {
     database.close()
-    for (const suffix of ['', '-wal', '-shm']) rmSync(outputPath + suffix, { force: true })
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
   }
 }
 

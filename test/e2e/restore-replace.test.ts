@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FileClient } from '../../src/replica/file-client.js'
 import { Application } from '../support/application.js'
+import { listening } from '../support/listening.js'
 import { run } from '../support/process.js'
 import { distMain, runOurs, startOurs } from '../support/programs.js'
 import { DatabaseModel, makePage, SyntheticReplica } from '../support/synthetic-replica.js'
@@ -109,14 +110,8 @@ test('on a terminal one line is drawn over: bytes, rate, time left; and nothing 
     }, 2)
     response.on('close', () => clearInterval(timer))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as { port: number }
+  const port = await listening(server)
   const log = join(directory, 'terminal')
-  const words = `"$0" "$1" restore -integrity-check none -o "$2" s3://bkt.localhost:${port}`
   const env = {
     AWS_ACCESS_KEY_ID: 'k',
     AWS_SECRET_ACCESS_KEY: 's',
@@ -124,7 +119,8 @@ test('on a terminal one line is drawn over: bytes, rate, time left; and nothing 
     MAIN: await distMain(),
     NODE: process.execPath,
   }
-  const line = `stty cols 100; ${words.replace('"$0" "$1"', '"$NODE" "$MAIN"').replace('"$2"', `${directory}/out.db`)}`
+  const url = `s3://bkt.localhost:${port}`
+  const line = `stty cols 100; "$NODE" "$MAIN" restore -integrity-check none -o "${directory}/out.db" ${url}`
   const finished = run('script', ['-qefc', line, log], { env })
   const text = (): string => {
     try {

@@ -3,42 +3,30 @@
 // left has to restore, by us and by the real Litestream, to a state that one of the two databases had.
 
 import { execFileSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/logger.js'
 import { FileClient } from '../../src/replica/file-client.js'
 import { openReplica, type ReplicaTarget } from '../../src/replica/open.js'
 import { restoreDatabase } from '../../src/restore/restore.js'
+import { Random } from '../crash/random.js'
 import { runReal } from '../support/litestream-real.js'
 import { type MinioServer, minioServer } from '../support/minio.js'
 import type { Running } from '../support/process.js'
-import { s3Proxy } from '../support/s3-proxy.js'
+import { unconditional } from '../support/s3-proxy.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
-import { App, linesWith, s3Target, s3Yaml, startWithConfig, untilReplicated } from './replicating.js'
+import { App, linesWith, rowsIn, s3Target, s3Yaml, startWithConfig, untilReplicated } from './replicating.js'
 
-/** Numbers in [0, 1) that a seed decides. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
-
-function rowsOf(path: string): string[] {
+/** The rows of a restored file that SQLite finds nothing wrong with. */
+function soundRowsIn(path: string): string[] {
   const database = new Database(path)
-  try {
-    expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
-    return (database.prepare('SELECT name FROM commits ORDER BY rowid').all() as { name: string }[]).map(
-      (row) => row.name,
-    )
-  } finally {
-    database.close()
-    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
-  }
+  expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
+  database.close()
+  return rowsIn(path)
 }
 
 /** Restores every generation that has a snapshot, both ways; returns how many there were. */
@@ -75,11 +63,11 @@ async function expectSound(
       logger: silentLogger,
       monotonic: () => performance.now(),
     })
-    const ours = rowsOf(output).join('|')
+    const ours = soundRowsIn(output).join('|')
     expect(states.has(ours), `${note}: ${generation} by us: ${ours}`).toBe(true)
     const real = await runReal(['restore', '-generation', generation, '-o', output, `file://${mirror}`])
     expect(real.code, real.stderr + real.stdout).toBe(0)
-    expect(rowsOf(output).join('|'), `${note}: ${generation} by the real one`).toBe(ours)
+    expect(soundRowsIn(output).join('|'), `${note}: ${generation} by the real one`).toBe(ours)
   }
   return born.size
 }
@@ -125,9 +113,9 @@ describe.each([
   ['a copy of the database that goes its own way', true],
 ])('%s', (_, copy) => {
   test('killed and started again at random: no generation is ever corrupted', async () => {
-    const seed = Number(process.env.TWO_WRITERS_SEED ?? Date.now() % 1e6)
+    const seed = Number(process.env.TWO_WRITERS_SEED ?? randomInt(1e6))
     console.info(`seed ${seed} (TWO_WRITERS_SEED)`)
-    const random = randomFrom(seed)
+    const random = new Random(seed)
     const minio = await minioServer()
     const bucket = await minio.createBucket('two')
     const { directory, target, sides } = await scene(minio, bucket, copy)
@@ -149,12 +137,12 @@ describe.each([
     for (let round = 0; round < 10; round++) {
       for (let i = 0; i < 10; i++) {
         for (const { app } of new Set(sides)) app.write(`${app.path.at(-8)} ${round} ${i}`)
-        await new Promise((resolve) => setTimeout(resolve, 15 * random()))
+        await new Promise((resolve) => setTimeout(resolve, 15 * random.next()))
       }
-      const side = sides[random() < 0.5 ? 0 : 1]
-      await end(side, random() < 0.7)
+      const side = random.pick(sides)
+      await end(side, random.chance(0.7))
       side.daemon = await start(side)
-      if (random() < 0.7) await side.daemon.waitForLine(/continuing generation|snapshot written/)
+      if (random.chance(0.7)) await side.daemon.waitForLine(/continuing generation|snapshot written/)
     }
     for (const side of sides) await end(side, false)
     expect(conflicts).toBeGreaterThan(0)
@@ -189,11 +177,8 @@ test('on-conflict: stand-by leaves the replica to the other daemon, and takes ov
 
 test('a store that takes no notice of If-None-Match: a generation is gone on with after a clean stop only', async () => {
   const minio = await minioServer()
-  const proxy = await s3Proxy(minio)
-  onTestFinished(proxy.close)
-  proxy.decide = () => 'unconditional'
   const bucket = await minio.createBucket('two')
-  const { directory, target, sides } = await scene(proxy.server, bucket, true)
+  const { directory, target, sides } = await scene(await unconditional(minio), bucket, true)
   const [first, second] = sides
   expect(linesWith(first.daemon?.stdout() ?? '', 'no conditional writes')).toHaveLength(1)
   const generations = (log: string): number => linesWith(log, 'sync: new generation').length

@@ -2,7 +2,7 @@
 // conditions, tell another time. Path style, one bucket, no check of signatures. Keeps every request.
 
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { onTestFinished } from 'vitest'
+import { listening } from './listening.js'
 
 type Operation = 'list' | 'put' | 'get' | 'delete' | 'multipart'
 
@@ -95,11 +95,6 @@ export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeSto
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as { port: number }
+  const port = await listening(server)
   return { port, endpoint: `http://127.0.0.1:${port}`, objects, requests }
 }

@@ -8,6 +8,9 @@ import { run } from './process.js'
 
 export const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
+/** For `--require` of test applications; see the file itself. */
+export const keepSqlite = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
+
 /** Compile when a source is newer than the output. A type error fails the run in CI and is only reported elsewhere. */
 export async function makeDist(): Promise<string> {
   const main = join(projectRoot, 'dist', 'cli', 'main.js')

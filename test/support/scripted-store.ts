@@ -3,6 +3,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { S3ReplicaClient, type S3ReplicaOptions } from '../../src/replica/s3-client.js'
+import { listening } from './listening.js'
 
 export interface Request {
   readonly method: string
@@ -27,15 +28,9 @@ export async function scripted(answer: Answer, options: Partial<S3ReplicaOptions
       void answer(request, response)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  const endpoint = `http://127.0.0.1:${port}`
+  const endpoint = `http://127.0.0.1:${await listening(server)}`
   const keys = { accessKeyId: 'the-id', secretAccessKey: 'the-secret' }
   const client = new S3ReplicaClient({ bucket: 'bkt', path: '/root/', endpoint, ...keys, env: {}, ...options })
-  onTestFinished(async () => {
-    await client.close()
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
+  onTestFinished(() => client.close())
   return { client, requests }
 }

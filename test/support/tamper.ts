@@ -3,10 +3,8 @@
 
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.js'
 import type { ReplicaClient } from '../../src/replica/client.js'
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
-}
+import { collect } from './codec.js'
+import { once } from './synthetic-replica.js'
 
 export async function tamperWithPage(
   client: ReplicaClient,
@@ -14,14 +12,11 @@ export async function tamperWithPage(
   page: number,
   pageSize: number,
 ): Promise<void> {
-  const pieces: Buffer[] = []
   let trailer = new Uint8Array()
   const onTrailer = (payload: Uint8Array) => {
     trailer = Uint8Array.from(payload)
   }
-  for await (const piece of decodeFrame(await client.get(key), { name: key, onTrailer }))
-    pieces.push(Buffer.from(piece))
-  const content = Buffer.concat(pieces)
+  const content = await collect(decodeFrame(await client.get(key), { name: key, onTrailer }))
   const at = page * pageSize - 1
   content[at] = (content[at] as number) ^ 1
   await client.put(key, encodeFrame(once(content), { trailer: () => trailer }))

@@ -3,9 +3,8 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { TestContext } from 'vitest'
-import { projectRoot } from '../make-dist.js'
+import { keepSqlite } from '../make-dist.js'
 import { findMountOptions } from './mount-options.js'
 
 export type Mount = 'writable' | 'read-only'
@@ -38,8 +37,6 @@ const OBEDIENT = [
   '--inh-caps=-dac_override,-dac_read_search',
 ]
 
-/** See the file itself. */
-const keepSqlite = join(projectRoot, 'test', 'support', 'keep-sqlite.cjs')
 const alive = new Set<ChildProcess>()
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL')

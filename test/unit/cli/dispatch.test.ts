@@ -1,28 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { dispatch } from '../../../src/cli/dispatch.js'
 import { VERSION } from '../../../src/version.js'
+import { inProcess } from '../../support/in-process.js'
 import { tempDirectory } from '../../support/temp.js'
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function litestream(args: readonly string[], env: Record<string, string> = {}, cwd = '/'): Promise<Outcome> {
-  const texts = { stdout: '', stderr: '' }
-  const output = (name: 'stdout' | 'stderr') => ({
-    isTTY: false,
-    write: (text: string) => {
-      texts[name] += text
-    },
-  })
-  const signal = new AbortController().signal
-  const code = await dispatch(args, { stdout: output('stdout'), stderr: output('stderr'), env, cwd, signal })
-  return { code, ...texts }
-}
+const litestream = (args: readonly string[], env: Record<string, string> = {}, cwd = '/') =>
+  inProcess(args, { env, cwd })
 
 const failed = (error: string) => ({
   code: 1,

@@ -3,8 +3,8 @@
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { dispatch } from '../../../src/cli/dispatch.js'
 import { FileClient } from '../../../src/replica/file-client.js'
+import { inProcess } from '../../support/in-process.js'
 import { makePage, SyntheticReplica } from '../../support/synthetic-replica.js'
 import { tempDirectory } from '../../support/temp.js'
 
@@ -13,25 +13,8 @@ const NAMES = ['one', 'two', 'three']
 
 let directory: string
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function restore(...args: string[]): Promise<Outcome> {
-  const texts = { stdout: '', stderr: '' }
-  const output = (name: 'stdout' | 'stderr') => ({
-    isTTY: false,
-    write: (text: string) => {
-      texts[name] += text
-    },
-  })
-  const signal = new AbortController().signal
-  const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd: directory, signal }
-  const words = ['restore', '-config', 'litestream.yml', '-integrity-check', 'none', ...args]
-  return { code: await dispatch(words, io), ...texts }
-}
+const restore = (...args: string[]) =>
+  inProcess(['restore', '-config', 'litestream.yml', '-integrity-check', 'none', ...args], { cwd: directory })
 
 const content = (version: number): Buffer =>
   Buffer.concat([makePage(1, version, PAGE_SIZE), makePage(2, version, PAGE_SIZE)])

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { dispatch } from '../../../src/cli/dispatch.js'
 import { FileClient } from '../../../src/replica/file-client.js'
+import { inProcess } from '../../support/in-process.js'
 import { DatabaseModel, makePage, SyntheticReplica } from '../../support/synthetic-replica.js'
 import { tempDirectory } from '../../support/temp.js'
 
@@ -16,24 +16,7 @@ let config: string
 let database: string
 let url: string
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function restore(...args: string[]): Promise<Outcome> {
-  const texts = { stdout: '', stderr: '' }
-  const output = (name: 'stdout' | 'stderr') => ({
-    isTTY: false,
-    write: (text: string) => {
-      texts[name] += text
-    },
-  })
-  const signal = new AbortController().signal
-  const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd: directory, signal }
-  return { code: await dispatch(['restore', ...args], io), ...texts }
-}
+const restore = (...args: string[]) => inProcess(['restore', ...args], { cwd: directory })
 
 async function expectFailure(args: string[], message: string): Promise<void> {
   const { code, stdout, stderr } = await restore(...args)

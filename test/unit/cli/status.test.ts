@@ -4,7 +4,6 @@ import { utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
-import { dispatch } from '../../../src/cli/dispatch.js'
 import { systemClock } from '../../../src/clock.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { socketPlaces } from '../../../src/control/place.js'
@@ -14,24 +13,13 @@ import { silentLogger } from '../../../src/logger.js'
 import { FileClient } from '../../../src/replica/file-client.js'
 import { Daemon } from '../../../src/replicate/daemon.js'
 import { systemSource } from '../../../src/source/source.js'
+import { inProcess } from '../../support/in-process.js'
 import { tempDirectory } from '../../support/temp.js'
 import { until } from '../../support/until.js'
 
+const command = (name: string, cwd: string, args: readonly string[]) =>
+  inProcess([name, '-config', 'l.yml', ...args], { cwd })
 const status = (cwd: string, ...args: string[]) => command('status', cwd, args)
-
-async function command(name: string, cwd: string, args: readonly string[]) {
-  const texts = { stdout: '', stderr: '' }
-  const output = (name: 'stdout' | 'stderr') => ({
-    isTTY: false,
-    write: (text: string) => {
-      texts[name] += text
-    },
-  })
-  const signal = new AbortController().signal
-  const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd, signal }
-  const code = await dispatch([name, '-config', 'l.yml', ...args], io)
-  return { code, ...texts }
-}
 
 test('a daemon tells how far behind it is; without one the replica tells what it holds', async () => {
   const cwd = tempDirectory('status')

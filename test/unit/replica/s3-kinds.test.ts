@@ -4,33 +4,15 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
 import { createServer as createNetServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type ErrorKind, LitestreamError } from '../../../src/errors.js'
 import { S3ReplicaClient, type S3ReplicaOptions } from '../../../src/replica/s3-client.js'
 import { bodyOf, collect } from '../../contract/bodies.js'
+import { listening } from '../../support/listening.js'
 import { projectRoot } from '../../support/make-dist.js'
 import { freePort } from '../../support/minio-server.js'
-
-interface Listening {
-  listen(port: number, host: string, done: () => void): unknown
-  address(): unknown
-  close(done: () => void): unknown
-  on(event: 'connection', listener: (socket: Socket) => void): unknown
-}
-
-async function portOf(server: Listening): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise<void>((resolve) => server.close(resolve))
-  })
-  return (server.address() as AddressInfo).port
-}
 
 function clientOf(endpoint: string, options: Partial<S3ReplicaOptions> = {}): S3ReplicaClient {
   const keys = { accessKeyId: 'the-id', secretAccessKey: 'the-secret' }
@@ -69,7 +51,7 @@ async function expectAll(client: S3ReplicaClient, kind: ErrorKind, reason: strin
 }
 
 const answering = (answer: RequestListener) =>
-  portOf(
+  listening(
     createServer((request, response) => {
       request.resume()
       request.on('end', () => answer(request, response))
@@ -150,12 +132,12 @@ describe('no answer', () => {
   })
 
   test('the connection is cut: transient', async () => {
-    const port = await portOf(createNetServer((socket) => void socket.on('data', () => socket.resetAndDestroy())))
+    const port = await listening(createNetServer((socket) => void socket.on('data', () => socket.resetAndDestroy())))
     await expectAll(clientOf(`http://127.0.0.1:${port}`), 'transient', 'ECONNRESET', /connection was cut/)
   })
 
   test('a server that hangs: the try ends, transient', async () => {
-    const port = await portOf(createNetServer(() => {}))
+    const port = await listening(createNetServer(() => {}))
     await expectAll(clientOf(`http://127.0.0.1:${port}`), 'transient', 'TimeoutError', /no answer in time/)
   })
 
@@ -169,7 +151,7 @@ describe('no answer', () => {
   })
 
   test('something that does not speak HTTP: transient', async () => {
-    const port = await portOf(createNetServer((socket) => void socket.on('data', () => socket.end('220 mail\r\n'))))
+    const port = await listening(createNetServer((socket) => void socket.on('data', () => socket.end('220 mail\r\n'))))
     for (const error of await failuresOf(clientOf(`http://127.0.0.1:${port}`))) expect(error.kind).toBe('transient')
   })
 
@@ -193,7 +175,7 @@ describe('certificates', () => {
   const serve = async (): Promise<string> => {
     const files = { key: readFileSync(tls('self-signed.key')), cert: readFileSync(tls('self-signed.crt')) }
     const answer = '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
-    const port = await portOf(createTlsServer(files, (_, response) => void response.end(answer)))
+    const port = await listening(createTlsServer(files, (_, response) => void response.end(answer)))
     return `https://localhost:${port}`
   }
 

@@ -3,12 +3,13 @@
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../../src/config/load.js'
 import { openReplica } from '../../../src/replica/open.js'
 import { placeOf } from '../../../src/replica/s3-endpoint.js'
 import { providerOf } from '../../../src/replica/s3-providers.js'
 import { fakeStore } from '../../support/fake-s3.js'
+import { listening } from '../../support/listening.js'
 import { tempDirectory } from '../../support/temp.js'
 
 async function replicaOf(yaml: string) {
@@ -208,12 +209,7 @@ describe('on the wire', () => {
       urls.push(request.url?.split('?')[0] ?? '')
       request.resume().on('end', () => response.writeHead(200, { etag: '"x"' }).end())
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const { port } = server.address() as { port: number }
+    const port = await listening(server)
     const yaml = `{type: s3, bucket: bkt, path: db, endpoint: "http://127.0.0.1:${port}/storage/v1/s3", access-key-id: id, secret-access-key: secret}`
     const client = await openReplica(await replicaOf(yaml))
     await client.put('key', (async function* () {})())

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { LitestreamError } from '../../../src/errors.js'
-import { type Attributes, type Logger, silentLogger } from '../../../src/logger.js'
+import { silentLogger } from '../../../src/logger.js'
 import { segmentKey } from '../../../src/model/layout.js'
 import type { Provenance } from '../../../src/model/provenance.js'
 import { isOurs } from '../../../src/plan/claim-plan.js'
@@ -9,6 +9,8 @@ import { WriterConflict } from '../../../src/replicate/claim.js'
 import { parseCleanStop, readCleanStop, takeCleanStop, writeCleanStop } from '../../../src/replicate/clean-stop.js'
 import { OtherWriters } from '../../../src/replicate/other-writers.js'
 import { Unborn } from '../../../src/replicate/unborn.js'
+import { bodyOf, keysBelow } from '../../contract/bodies.js'
+import { recordingLogger } from '../../support/recording-logger.js'
 
 const KEY = segmentKey('00000000000000aa', 1, 0)
 const { signal } = new AbortController()
@@ -24,10 +26,6 @@ const mine: Provenance = {
   observedAtMs: 1000,
   source: { cursor: { salt1: 1, salt2: 2, frames: 3, checksum1: 4, checksum2: 5, iChange: 6 } },
   bytes: 568,
-}
-
-async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text)
 }
 
 /** Time that passes when it is waited for. */
@@ -105,18 +103,17 @@ test('what is no mark is none', async () => {
   ]) {
     expect(parseCleanStop(text)).toBeUndefined()
   }
-  await client.put('litestream-node/clean-stop.json', bytesOf('x'.repeat(100_000)))
+  await client.put('litestream-node/clean-stop.json', bodyOf('x'.repeat(100_000)))
   expect(await readCleanStop(client, signal)).toBeUndefined()
 })
 
 test('a store without conditional writes is warned of once', async () => {
-  const lines: string[] = []
-  const log: Logger = { ...silentLogger, warn: (message: string, _?: Attributes) => void lines.push(message) }
+  const { lines, log } = recordingLogger()
   const client = new MemoryClient({ ignoresIfAbsent: true })
   const others = new OtherWriters({ client, clock: manualClock().clock, randomHex: () => '00', log })
   expect(await others.findConditional(signal)).toBe(false)
   expect(await others.findConditional(signal)).toBe(false)
-  expect(lines).toEqual([expect.stringContaining('no conditional writes')])
+  expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining('no conditional writes') }])
 })
 
 test('standing by ends with the mark of the other one, or with its silence', async () => {
@@ -150,18 +147,14 @@ test('an unborn overlay goes at once when its snapshot cannot come any more, els
   const unborn = new Unborn(client, clock)
   const overlay = (generation: string) => segmentKey(generation, 0, 0)
   const [never, maybe, born] = ['00000000000000a1', '00000000000000a2', '00000000000000a3']
-  for (const generation of [never, maybe, born]) await client.put(overlay(generation), bytesOf('x'))
-  const keys = async () => {
-    const found: string[] = []
-    for await (const { key } of client.list('')) found.push(key)
-    return found
-  }
+  for (const generation of [never, maybe, born]) await client.put(overlay(generation), bodyOf('x'))
+  const keys = () => keysBelow(client, '')
   await unborn.add(never, 0, false)
   await unborn.add(maybe, 0, true)
   await unborn.add(born, 0, true)
   expect(await keys()).toEqual([overlay(maybe), overlay(born)])
   const late = `generations/${born}/snapshots/00000000.snapshot.lz4`
-  await client.put(late, bytesOf('late'))
+  await client.put(late, bodyOf('late'))
   pass(14 * 60_000)
   await unborn.sweep()
   expect(await keys()).toHaveLength(3)
@@ -175,7 +168,7 @@ test('an overlay that cannot be deleted now is kept in mind', async () => {
   const { clock, pass } = manualClock()
   const unborn = new Unborn(client, clock)
   const key = segmentKey('00000000000000a1', 0, 0)
-  await client.put(key, bytesOf('x'))
+  await client.put(key, bodyOf('x'))
   const remove = client.delete.bind(client)
   client.delete = async () => {
     throw new LitestreamError('STORAGE', 'no answer')

@@ -7,12 +7,13 @@ import { LitestreamError } from '../../../src/errors.js'
 import type { Logger } from '../../../src/logger.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
 import { Retention } from '../../../src/replicate/retention.js'
+import { keysBelow } from '../../contract/bodies.js'
 import { makePage, SyntheticReplica } from '../../support/synthetic-replica.js'
 
 const HOUR = 3_600_000
 const GENERATION = 'aaaaaaaaaaaaaaaa'
 
-class CountingClient extends MemoryClient {
+class RecordingClient extends MemoryClient {
   readonly calls: string[] = []
   refuse: Error | undefined
   /** What every deletion but the first one meets. */
@@ -45,7 +46,7 @@ function scene() {
     after: () => () => {},
     turn: async () => {},
   }
-  const client = new CountingClient({ clock })
+  const client = new RecordingClient({ clock })
   const lines: string[] = []
   const line = (level: string) => (message: string) => void lines.push(`${level} ${message}`)
   const log = { debug: () => {}, info: line('info'), warn: line('warn'), error: line('error') } as unknown as Logger
@@ -68,10 +69,9 @@ function scene() {
     nowMs += hours * HOUR
   }
   const keys = async () => {
-    const found: string[] = []
-    for await (const { key } of client.list('generations/')) found.push(key.split('/').slice(2).join('/'))
+    const found = await keysBelow(client, 'generations/')
     client.calls.pop()
-    return found
+    return found.map((key) => key.split('/').slice(2).join('/'))
   }
   return { client, lines, shipper, retention, snapshot, pass, keys }
 }

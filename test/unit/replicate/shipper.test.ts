@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { decodeFrame } from '../../../src/codec/frame.js'
 import { LitestreamError } from '../../../src/errors.js'
-import { type Attributes, type Logger, silentLogger } from '../../../src/logger.js'
 import { parseKey } from '../../../src/model/layout.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
 import { DigestFile } from '../../../src/replicate/digest-file.js'
 import { findResumePoint } from '../../../src/replicate/resume-point.js'
-import { restoreDatabase } from '../../../src/restore/restore.js'
+import { recordingLogger } from '../../support/recording-logger.js'
+import { restored } from '../../support/restored.js'
 import { PAGES, ScriptedSource, shipperOf } from '../../support/scripted-source.js'
 import { tempDirectory } from '../../support/temp.js'
 import { until } from '../../support/until.js'
@@ -55,40 +55,28 @@ describe('healing by comparison', () => {
   const kept = (directory: string) => new DigestFile(directory, '/data/app.db', 'memory')
   const generationsIn = async (client: MemoryClient) => await client.listNames('generations/')
 
-  /** Restored from the replica's newest position. */
-  async function restored(client: MemoryClient): Promise<Buffer> {
-    const outputPath = join(tempDirectory('heal'), 'restored.db')
-    const options = {
-      target: { kind: 'latest' },
-      integrityCheck: 'none',
-      parallelism: 1,
-      logger: silentLogger,
-    } as const
-    const replicas = [{ name: 'memory', client }]
-    expect(await restoreDatabase({ replicas, outputPath, ...options, monotonic: () => 0 })).toBeDefined()
-    return readFileSync(outputPath)
-  }
-
-  function logOf(): { lines: { message: string; attributes: Attributes }[]; log: Logger } {
-    const lines: { message: string; attributes: Attributes }[] = []
-    const note = (message: string, attributes: Attributes = {}) => void lines.push({ message, attributes })
-    return { lines, log: { ...silentLogger, info: note, warn: note } }
-  }
-
-  test('commits that nobody saw: the same generation goes on, with the pages that differ', async () => {
+  /** A shipper that has its first snapshot. */
+  async function healing() {
     const source = new ScriptedSource()
     const client = new MemoryClient()
-    const { lines, log } = logOf()
+    const { lines, log } = recordingLogger()
     const shipper = shipperOf(source, client, 0, { heal: true, log })
     shipper.start()
     await until(() => shipper.inSync, { what: 'the first snapshot' })
+    const healed = () =>
+      until(() => lines.some(({ message }) => message === 'healed by comparison'), { what: 'it to be healed' })
+    return { source, client, lines, shipper, healed }
+  }
+
+  test('commits that nobody saw: the same generation goes on, with the pages that differ', async () => {
+    const { source, client, lines, shipper, healed } = await healing()
     source.commit(2)
     await until(() => shipper.inSync, { what: 'the first segment' })
     for (const page of [4, 7]) source.page(page).fill(200 + page)
     // A commit in the midst of the copy belongs to the difference, one after it is a segment of its own.
     source.beforeCopyEnds = () => source.commit(6)
     source.lose('the WAL was restarted before all of its commits were read')
-    await until(() => lines.some(({ message }) => message === 'healed by comparison'), { what: 'it to be healed' })
+    await healed()
     source.commit(3)
     await until(() => shipper.inSync, { what: 'what came since' })
     await shipper.stop(5000)
@@ -103,14 +91,9 @@ describe('healing by comparison', () => {
   })
 
   test('nothing differs: one page says where the source stands now', async () => {
-    const source = new ScriptedSource()
-    const client = new MemoryClient()
-    const { lines, log } = logOf()
-    const shipper = shipperOf(source, client, 0, { heal: true, log })
-    shipper.start()
-    await until(() => shipper.inSync, { what: 'the first snapshot' })
+    const { source, client, lines, shipper, healed } = await healing()
     source.lose('a reason')
-    await until(() => lines.some(({ message }) => message === 'healed by comparison'), { what: 'it to be healed' })
+    await healed()
     await shipper.stop(5000)
     expect(lines.at(-1)?.attributes).toMatchObject({ compared: PAGES, shipped: 1 })
     const resume = await findResumePoint(client, AbortSignal.timeout(5000))
@@ -130,12 +113,7 @@ describe('healing by comparison', () => {
       said: /most of the database is different/,
     },
   ])('$what: a new generation', async ({ change, said }) => {
-    const source = new ScriptedSource()
-    const client = new MemoryClient()
-    const { lines, log } = logOf()
-    const shipper = shipperOf(source, client, 0, { heal: true, log })
-    shipper.start()
-    await until(() => shipper.inSync, { what: 'the first snapshot' })
+    const { source, client, lines, shipper } = await healing()
     change(source)
     source.lose('the file was replaced')
     await until(async () => shipper.inSync && (await snapshotsOf(client)).length === 2, { what: 'the second snapshot' })
@@ -149,12 +127,7 @@ describe('healing by comparison', () => {
   })
 
   test('an upload that fails while it heals is repeated, and nothing is said before it worked', async () => {
-    const source = new ScriptedSource()
-    const client = new MemoryClient()
-    const { lines, log } = logOf()
-    const shipper = shipperOf(source, client, 0, { heal: true, log })
-    shipper.start()
-    await until(() => shipper.inSync, { what: 'the first snapshot' })
+    const { source, client, shipper, healed } = await healing()
     source.page(5).fill(99)
     const put = client.put.bind(client)
     let refusals = 1
@@ -163,7 +136,7 @@ describe('healing by comparison', () => {
       return await put(...args)
     }
     source.lose('a reason')
-    await until(() => lines.some(({ message }) => message === 'healed by comparison'), { what: 'it to be healed' })
+    await healed()
     await shipper.stop(5000)
     expect(await generationsIn(client)).toHaveLength(1)
     expect((await restored(client)).equals(Buffer.concat(source.pages))).toBe(true)
@@ -183,7 +156,7 @@ describe('healing by comparison', () => {
 
     source.page(8).fill(33)
     source.unproven = 'the WAL was restarted while nobody watched'
-    const { lines, log } = logOf()
+    const { lines, log } = recordingLogger()
     const second = shipperOf(source, client, 0, { heal: true, digestFile: kept(directory), log })
     second.start()
     await until(() => second.inSync, { what: 'it to be healed' })
@@ -193,7 +166,7 @@ describe('healing by comparison', () => {
     expect((await restored(client)).equals(Buffer.concat(source.pages))).toBe(true)
 
     writeFileSync(old, ofFirstStop)
-    const { lines: thirdLines, log: thirdLog } = logOf()
+    const { lines: thirdLines, log: thirdLog } = recordingLogger()
     const third = shipperOf(source, client, 0, { heal: true, digestFile: kept(directory), log: thirdLog })
     third.start()
     await until(() => third.inSync, { what: 'another generation' })

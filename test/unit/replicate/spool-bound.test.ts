@@ -1,15 +1,15 @@
 // What waits for a replica that cannot be reached has a bound, and a temporary directory that takes nothing more is survived: the
 // source is never disturbed, and afterwards the replica gets what it lacks.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LitestreamError } from '../../../src/errors.js'
-import { type Attributes, type Logger, silentLogger } from '../../../src/logger.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
-import { restoreDatabase } from '../../../src/restore/restore.js'
 import { Changeset } from '../../../src/source/changeset.js'
 import { ChunkPool, SpoolBudget } from '../../../src/source/spool.js'
+import { recordingLogger } from '../../support/recording-logger.js'
+import { restored } from '../../support/restored.js'
 import { ScriptedSource, shipperOf } from '../../support/scripted-source.js'
 import { tempDirectory } from '../../support/temp.js'
 import { until } from '../../support/until.js'
@@ -46,14 +46,6 @@ class Unreachable extends MemoryClient {
   }
 }
 
-async function restored(client: MemoryClient): Promise<Buffer> {
-  const outputPath = join(tempDirectory('bound'), 'restored.db')
-  const options = { target: { kind: 'latest' }, integrityCheck: 'none', parallelism: 1, logger: silentLogger } as const
-  const replicas = [{ name: 'memory', client }]
-  expect(await restoreDatabase({ replicas, outputPath, ...options, monotonic: () => 0 })).toBeDefined()
-  return readFileSync(outputPath)
-}
-
 describe.each([
   ['may be healed', true],
   ['begins a new generation', false],
@@ -66,9 +58,8 @@ describe.each([
     const fits = what === 'the bound is reached'
     const source = new ScriptedSource()
     const client = new Unreachable()
-    const errors: string[] = []
-    const error = (text: string, attributes?: Attributes) => void errors.push(`${text}: ${attributes?.error}`)
-    const log: Logger = { ...silentLogger, error }
+    const { lines, log } = recordingLogger()
+    const errors = () => lines.filter(({ level }) => level === 'error')
     const file = join(tempDirectory('bound'), 'file')
     writeFileSync(file, '')
     // Not even root can make a directory below a file.
@@ -79,10 +70,9 @@ describe.each([
     await until(() => shipper.inSync, { what: 'the first snapshot' })
     client.down = true
     for (const page of [2, 3, 4, 5, 6, 2, 3]) source.commit(page)
-    await until(() => errors.length > 0, { what: 'it to be said' })
-    expect(errors.filter((text) => text.startsWith('changes are not collected any more'))).toEqual([
-      expect.stringMatching(message),
-    ])
+    await until(() => errors().length > 0, { what: 'it to be said' })
+    const told = errors().filter((line) => line.message.startsWith('changes are not collected any more'))
+    expect(told.map(({ attributes }) => String(attributes.error))).toEqual([expect.stringMatching(message)])
     expect(source.sinks.size).toBe(0)
     client.down = false
     shipper.tryNow()

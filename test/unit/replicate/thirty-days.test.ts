@@ -12,6 +12,7 @@ import { Retention } from '../../../src/replicate/retention.js'
 import type { SourceState } from '../../../src/replicate/sink.js'
 import { restoreDatabase } from '../../../src/restore/restore.js'
 import { selectReplica } from '../../../src/restore/select.js'
+import { keysBelow } from '../../contract/bodies.js'
 import { Random } from '../../crash/random.js'
 import { PAGES, ScriptedSource, shipperOf } from '../../support/scripted-source.js'
 import { tempDirectory } from '../../support/temp.js'
@@ -66,13 +67,9 @@ test.each(POLICIES)(
     const commits: { atMs: number; pages: Buffer }[] = []
     let snapshots = 0
     const objects = async (): Promise<number> => {
-      let count = 0
-      snapshots = 0
-      for await (const { key } of client.list('generations/')) {
-        count++
-        if (key.includes('/snapshots/')) snapshots++
-      }
-      return count
+      const keys = await keysBelow(client, 'generations/')
+      snapshots = keys.filter((key) => key.includes('/snapshots/')).length
+      return keys.length
     }
     const shipped = async () => {
       for (let turn = 0; turn < 3000; turn++) {

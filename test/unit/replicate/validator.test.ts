@@ -2,13 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.js'
 import { LitestreamError } from '../../../src/errors.js'
-import { type Attributes, type Logger, silentLogger } from '../../../src/logger.js'
 import { parseKey } from '../../../src/model/layout.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
 import { loadPageHash } from '../../../src/replicate/digests.js'
 import type { Shipper, ShipperOptions } from '../../../src/replicate/shipper.js'
 import { Pace, SourceDigests } from '../../../src/replicate/source-digests.js'
 import { Turns, Validator } from '../../../src/replicate/validator.js'
+import { keysBelow } from '../../contract/bodies.js'
+import { type RecordedLine, recordingLogger } from '../../support/recording-logger.js'
 import { ScriptedSource, shipperOf } from '../../support/scripted-source.js'
 import { tamperWithPage } from '../../support/tamper.js'
 import { until } from '../../support/until.js'
@@ -50,7 +51,7 @@ interface Rig {
   readonly client: MemoryClient
   readonly shipper: Shipper
   readonly validator: Validator
-  readonly lines: { level: string; message: string; attributes: Attributes }[]
+  readonly lines: readonly RecordedLine[]
   /** Keys of the replica. */
   keys(): Promise<string[]>
   stop(): Promise<void>
@@ -59,12 +60,7 @@ interface Rig {
 async function rigged(more: Partial<ShipperOptions> = {}, intervalMs = 0): Promise<Rig> {
   const source = new ScriptedSource()
   const client = new MemoryClient()
-  const lines: Rig['lines'] = []
-  const note =
-    (level: string) =>
-    (message: string, attributes: Attributes = {}) =>
-      void lines.push({ level, message, attributes })
-  const log: Logger = { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') }
+  const { lines, log } = recordingLogger()
   const shipper = shipperOf(source, client, 0, { heal: true, log, ...more })
   const follower = source.follower()
   const validator = new Validator({
@@ -85,11 +81,7 @@ async function rigged(more: Partial<ShipperOptions> = {}, intervalMs = 0): Promi
     shipper,
     validator,
     lines,
-    async keys() {
-      const keys: string[] = []
-      for await (const { key } of client.list('generations/')) keys.push(key)
-      return keys
-    },
+    keys: () => keysBelow(client, 'generations/'),
     async stop() {
       await validator.stop()
       await shipper.stop(5000)
