@@ -52,7 +52,7 @@ test.each(['flat', 'big'])('%s', { timeout: 120_000 }, async (name) => {
     contenders: 'bare,ours',
     pairs: '1',
     seconds: '0.5',
-    kills: '1',
+    kills: '0',
     databaseMb: '1',
     syncIntervalMs: '100',
   }
