@@ -24,6 +24,7 @@ const ROWS: Readonly<Record<LoadKind, { inserts: number; updates: number }>> = {
 }
 
 let database: Database.Database | undefined
+const many: Database.Database[] = []
 
 const opened = (): Database.Database => {
   if (!database) throw new Error('the application has not opened its database')
@@ -137,6 +138,25 @@ serve({
   close() {
     database?.close()
     database = undefined
+  },
+
+  /** Small databases, open and with a WAL; resolves with their paths. */
+  openMany({ directory, databases }: { directory: string; databases: number }): string[] {
+    return Array.from({ length: databases }, (_, i) => {
+      const path = `${directory}/app-${i}.db`
+      const one = new Database(path, { timeout: 5000 })
+      one.pragma('journal_mode = wal')
+      one.pragma('synchronous = normal')
+      one.exec('CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT)')
+      one.prepare('INSERT INTO item (body) VALUES (?)').run(`the first row of database ${i}`)
+      many.push(one)
+      return path
+    })
+  },
+
+  /** One transaction into each. */
+  writeEach() {
+    for (const one of many) one.prepare('INSERT INTO item (body) VALUES (?)').run('another row')
   },
 })
 

@@ -3,8 +3,21 @@
 import type { Bench } from './bench.js'
 import { bigBench, flatBench, webBench } from './bench-loads.js'
 import { checkpointsBench } from './checkpoints.js'
+import { manyBench } from './many.js'
+import { restoreBench } from './restore.js'
+import { snapshotBench } from './snapshot.js'
+import { startBench } from './start.js'
 
-export const BENCHES: readonly Bench[] = [webBench, flatBench, bigBench, checkpointsBench]
+export const BENCHES: readonly Bench[] = [
+  webBench,
+  flatBench,
+  bigBench,
+  checkpointsBench,
+  snapshotBench,
+  restoreBench,
+  manyBench,
+  startBench,
+]
 
 export const GROUPS: Readonly<Record<string, readonly string[]>> = {
   compare: ['web', 'flat', 'big', 'checkpoints'],

@@ -28,8 +28,9 @@ export async function* listBucket(minio: MinioServer, bucket: string): AsyncGene
   } while (token !== undefined)
 }
 
-/** In 0.3's layout, or on the level of 0.5's that holds nothing else. */
-export const isSnapshot = (key: string): boolean => /\.snapshot\.lz4$|\/0009\/[^/]+\.ltx$/.test(key)
+/** In 0.3's layout; in 0.5's the first transaction, or the level that holds nothing else: both are the whole database. */
+export const isSnapshot = (key: string): boolean =>
+  /\.snapshot\.lz4$|\/0009\/[^/]+\.ltx$|\/0000\/0{15}1-0{15}1\.ltx$/.test(key)
 
 export async function listStored(minio: MinioServer, bucket: string): Promise<Stored> {
   const stored = { objects: 0, bytes: 0, snapshots: 0, newestMs: 0 }
