@@ -13,13 +13,15 @@
 import type { TimerClock } from '../clock.js'
 import { encodeFrame } from '../codec/frame.js'
 import { LogDuration, type Logger } from '../logger.js'
-import { segmentKey, snapshotKey } from '../model/layout.js'
+import { parseKey, segmentKey, snapshotKey, snapshotsPrefix } from '../model/layout.js'
 import { formatPosition, INDEX_MAX } from '../model/position.js'
 import { encodeProvenance, type Provenance } from '../model/provenance.js'
+import type { Moment } from '../plan/snapshot-plan.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
+import { ProvenanceReader } from '../restore/provenance-reader.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
-import { claim } from './claim.js'
+import { claim, WriterConflict } from './claim.js'
 import type { ReplicaDigests } from './digests.js'
 import type { ReplicaRecord } from './replica-record.js'
 import type { PreviousIndex, ResumePoint } from './resume-point.js'
@@ -41,6 +43,8 @@ export interface ReplicaWriterOptions {
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
+  /** So long after a request that succeeded, or a look, nobody else can have gone on and deleted what he had written. */
+  readonly certainForMs: number
   /** Told what was acknowledged; absent when nobody wants to heal by comparison. */
   readonly digests?: ReplicaDigests | undefined
   readonly record: ReplicaRecord
@@ -68,6 +72,8 @@ export class ReplicaWriter {
   newestKey: string | undefined
   /** What the newest object stands for. */
   private state: SourceState | undefined
+  /** When it was last certain that nobody has gone on with the generation and cleared away behind himself. */
+  private certainAt: Moment | undefined
   /** All bytes of the newest snapshot were given to the store. */
   private snapshotSent = false
   private readonly unborn: Unborn
@@ -84,6 +90,7 @@ export class ReplicaWriter {
 
   continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
     this.place = { generation, end: this.newIndex(nextIndex), previous }
+    this.certainAt = undefined
     this.newestKey = newestKey
     const { pageSize, pageCount, observedAtMs, source } = provenance
     this.state = { pageSize, pageCount, observedAtMs, source }
@@ -91,6 +98,7 @@ export class ReplicaWriter {
 
   /** The next index with nothing in it: the open one when it is empty. The one before is closed. Undefined when the layout has no more. */
   async nextIndex(signal: AbortSignal): Promise<Place | undefined> {
+    await this.makeCertain(signal)
     let place = this.place as Place
     const { generation, end } = place
     if (end.offset > 0) {
@@ -119,7 +127,34 @@ export class ReplicaWriter {
   /** Where the next segment goes: a new index when the open one is full. */
   async nextSegment(signal: AbortSignal): Promise<Place | undefined> {
     const { end } = this.place as Place
-    return this.full(end) || end.offset === 0 ? await this.nextIndex(signal) : this.place
+    if (this.full(end) || end.offset === 0) return await this.nextIndex(signal)
+    await this.makeCertain(signal)
+    return this.place
+  }
+
+  /**
+   * A key says that nobody has taken it only as long as nobody deletes it again, and retention does: of a writer that has gone on with
+   * the generation, long after. Whoever was away for so long looks first whether a snapshot of a higher index is there.
+   */
+  private async makeCertain(signal: AbortSignal): Promise<void> {
+    const { client, certainForMs } = this.options
+    const { certainAt } = this
+    const now = this.now()
+    // A machine that was suspended may tell by its wall clock only.
+    const elapsed = (which: 'monotonicMs' | 'wallMs') => Math.abs(now[which] - (certainAt?.[which] ?? 0))
+    if (!this.conditional || (certainAt && Math.max(elapsed('monotonicMs'), elapsed('wallMs')) < certainForMs)) return
+    const { generation, end } = this.place as Place
+    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
+      const index = parseKey(info.key)?.index ?? 0
+      if (index <= end.index) continue
+      throw new WriterConflict(info.key, await new ProvenanceReader(client, signal).read(info), undefined)
+    }
+    this.certainAt = now
+  }
+
+  private now(): Moment {
+    const { clock } = this.options
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
   }
 
   /** An empty segment at the end of the index: it stands for what the segment before it stands for. */
@@ -128,7 +163,9 @@ export class ReplicaWriter {
     const key = segmentKey(generation, index, offset)
     const provenance = this.provenanceOf('segment', key, this.state as SourceState, { bytes: 0 })
     const body = encodeFrame(nothing(), { trailer: () => encodeProvenance(provenance), signal })
+    const askedAt = this.now()
     await claim(this.options.client, provenance, body, signal)
+    this.certainAt = askedAt
     this.newestKey = key
     this.options.digests?.closedBy(key)
     this.options.log.debug('wal index closed', { position: formatPosition({ generation, index, offset }) })
@@ -137,7 +174,7 @@ export class ReplicaWriter {
   /** Upload a changeset as the segment at `place`, and stand behind it. */
   async writeSegment(changes: Changeset, state: SourceState, place: Place, signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.options
-    const startMs = clock.monotonic()
+    const startedAt = this.now()
     const { generation, end } = place
     const key = segmentKey(generation, end.index, end.offset)
     const position = positionOf(place)
@@ -152,7 +189,8 @@ export class ReplicaWriter {
     const body = encodeFrame(frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
     if (this.conditional) await claim(client, provenance, body, signal)
     else await client.put(key, body, { signal })
-    const elapsed = new LogDuration(clock.monotonic() - startMs)
+    this.certainAt = startedAt
+    const elapsed = new LogDuration(clock.monotonic() - startedAt.monotonicMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.options.record.uploaded(segment.bytes)
     this.place = { generation, end: segment.end(), previous: undefined }

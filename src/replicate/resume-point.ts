@@ -30,13 +30,8 @@ export interface PreviousIndex {
 
 /** Undefined when the replica is empty, or its newest object was not written by this program. */
 export async function findResumePoint(client: ReplicaClient, signal: AbortSignal): Promise<ResumePoint | undefined> {
-  let newest: { generation: string; snapshot: ObjectInfo } | undefined
-  for (const generation of (await client.listNames(GENERATIONS_PREFIX, signal)).filter(isGeneration)) {
-    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
-      if (parseKey(info.key) && info.modifiedAtMs >= (newest?.snapshot.modifiedAtMs ?? 0))
-        newest = { generation, snapshot: info }
-    }
-  }
+  const reader = new ProvenanceReader(client, signal)
+  const newest = await newestSnapshot(client, reader, signal)
   if (!newest) return undefined
   const { generation, snapshot } = newest
   const snapshotIndex = indexOf(snapshot.key)
@@ -45,7 +40,6 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
     const name = parseKey(info.key)
     if (name?.kind === 'segment') segment = { info, index: name.index, offset: name.offset }
   }
-  const reader = new ProvenanceReader(client, signal)
   const ofSegment = segment && (await reader.read(segment.info))
   const onSegment = segment !== undefined && segment.index >= snapshotIndex
   const previous = segment && {
@@ -67,6 +61,23 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
     snapshot,
     snapshotAtMs: snapshot.modifiedAtMs,
   }
+}
+
+/** Of all generations, by the storage's times. Many stores tell whole seconds: at a tie the moments of the states decide. */
+async function newestSnapshot(client: ReplicaClient, reader: ProvenanceReader, signal: AbortSignal) {
+  const tied: { readonly generation: string; readonly snapshot: ObjectInfo }[] = []
+  for (const generation of (await client.listNames(GENERATIONS_PREFIX, signal)).filter(isGeneration)) {
+    let snapshot: ObjectInfo | undefined
+    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
+      if (parseKey(info.key) && info.modifiedAtMs >= (snapshot?.modifiedAtMs ?? 0)) snapshot = info
+    }
+    const laterMs = (snapshot?.modifiedAtMs ?? Number.NaN) - (tied[0]?.snapshot.modifiedAtMs ?? 0)
+    if (laterMs > 0) tied.length = 0
+    if (snapshot && laterMs >= 0) tied.push({ generation, snapshot })
+  }
+  if (tied.length < 2) return tied[0]
+  const moments = await Promise.all(tied.map(async ({ snapshot }) => (await reader.read(snapshot))?.observedAtMs ?? 0))
+  return tied[moments.indexOf(Math.max(...moments))]
 }
 
 const indexOf = (key: string): number => parseKey(key)?.index ?? 0

@@ -72,6 +72,8 @@ interface Outgoing {
 const BOUNDARY_LOOK_MS = 100
 const SPOOL_BYTES_MAX = 1 << 30
 const SETTLE_LOOK_MS = 20
+/** Shorter than any retention that another daemon will have. */
+const CERTAIN_MS_MAX = 600_000
 /** To wait, at least, while a batch comes in. */
 const BATCH_MS = 50
 
@@ -116,7 +118,8 @@ export class Shipper implements Sink {
     this.digests = options.heal ? new ReplicaDigests() : undefined
     this.record = new ReplicaRecord(options.clock)
     this.record.apart()
-    this.writer = new ReplicaWriter({ ...options, record: this.record, digests: this.digests })
+    const certainForMs = Math.min(CERTAIN_MS_MAX, (options.retentionMs || Number.POSITIVE_INFINITY) / 2)
+    this.writer = new ReplicaWriter({ ...options, record: this.record, digests: this.digests, certainForMs })
     this.others = new OtherWriters(options)
     this.failures = new Failures(options.clock, options.randomHex, options.log)
   }

@@ -12,7 +12,7 @@ import type { ObservedFiles } from '../source/files.js'
 import type { ChunkPool } from '../source/spool.js'
 import { scanFrames, scannerAtCursor, scannerAtStart } from '../source/wal-reader.js'
 import { type CrossingFacts, judgeCrossing } from '../sqlite/crossing.js'
-import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
+import { hasName, sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
 import { passesGate, type WalScanner } from '../sqlite/wal-scan.js'
 import type { Sink, SourceState } from './sink.js'
 import { type PageTaker, type Stretch, StretchReader } from './stretch.js'
@@ -119,6 +119,7 @@ export class WalTracker {
     if (!cursor || !header) return 'the WAL cannot be read at the moment'
     const from = resume === 'cycle-start' ? 0 : resume.frames
     if (resume !== 'cycle-start') {
+      if (!hasName(resume)) return 'the WAL was empty when it was last seen, and any empty WAL looks like it'
       if (!sameCycle(resume, cursor)) return 'the WAL was restarted while nobody watched'
       if (from > cursor.frames) return 'the WAL is shorter than what was replicated'
     }
@@ -161,7 +162,7 @@ export class WalTracker {
    */
   async between(from: WalCursor, to: WalCursor, take: PageTaker): Promise<boolean> {
     const { current, header } = this
-    if (!current || !header || !sameCycle(from, current) || !sameCycle(to, current)) return false
+    if (!current || !header || !hasName(to) || !sameCycle(from, current) || !sameCycle(to, current)) return false
     if (to.frames < from.frames || to.frames > current.frames) return false
     const scanner =
       from.frames === 0

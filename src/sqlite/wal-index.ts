@@ -72,6 +72,12 @@ export function parseReadMarks(bytes: Buffer): number[] {
   })
 }
 
+/**
+ * Whether the salts tell this cycle from all others. SQLite draws them when it writes a WAL's first frame: until then a wal-index that
+ * was made for an empty WAL has none, and every such WAL looks alike, however many came and went in between.
+ */
+export const hasName = ({ salt1, salt2 }: { salt1: number; salt2: number }): boolean => salt1 !== 0 || salt2 !== 0
+
 export function sameCycle(a: { salt1: number; salt2: number }, b: { salt1: number; salt2: number }): boolean {
   return a.salt1 === b.salt1 && a.salt2 === b.salt2
 }

@@ -117,6 +117,7 @@ class Daemon {
       clock: systemClock,
       randomHex: world.randomHex,
       log: silentLogger,
+      certainForMs: 600_000,
     })
     this.shipped = undefined
     await this.try(async () => {

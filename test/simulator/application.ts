@@ -23,8 +23,12 @@ export interface Habits {
   readonly sync: boolean
   readonly pagesMax: number
   readonly busyMs: number
+  /** Its connections belong to processes of their own, of which one can die alone. */
+  readonly processes: boolean
   /** May die with the two copies of the wal-index header unequal. */
   readonly diesTorn: boolean
+  /** journal_size_limit; 0 for none. */
+  readonly walBytesMax: number
 }
 
 export function drawHabits(random: Random): Habits {
@@ -48,16 +52,29 @@ export function drawHabits(random: Random): Habits {
     sync: random.chance(0.4),
     pagesMax: random.pick([3, 8, 20]),
     busyMs: random.pick([0, 50, 500, 5000]),
+    processes: random.chance(0.3),
     diesTorn: false,
+    walBytesMax: random.chance(0.2) ? random.pick([1, 3000]) : 0,
   }
 }
 
-type Thread = { readonly name: string; readonly work: Operation<unknown>; last: Step }
+/** In the order in which they are closed. */
+const ROLES = ['reader', 'checkpointer', 'writer'] as const
+type Role = (typeof ROLES)[number]
+
+interface Thread {
+  readonly name: string
+  readonly work: Operation<unknown>
+  /** Undefined while it closes one after the other. */
+  readonly connection: Connection | undefined
+  last: Step
+}
 
 export class Application {
-  private writer: Connection | undefined
-  private checkpointer: Connection | undefined
-  private reader: Connection | undefined
+  /** Whatever is being closed is not here any more: nothing can be begun on it. */
+  private readonly usable = new Map<Role, Connection>()
+  /** What is open in fact. */
+  private readonly held = new Set<Connection>()
   private threads: Thread[] = []
   private acting = false
   /** Within a system call of a daemon, which then cannot die in the middle of it. */
@@ -79,7 +96,7 @@ export class Application {
   }
 
   get open(): boolean {
-    return this.writer !== undefined
+    return this.usable.has('writer')
   }
 
   /** Goes on with what it is at, or begins something. */
@@ -114,19 +131,31 @@ export class Application {
     else thread.last = result.value
   }
 
-  private run(name: string, work: Operation<unknown>): void {
+  private run(name: string, work: Operation<unknown>, connection?: Connection): void {
     if (this.threads.some((thread) => thread.name === name)) return
-    this.threads.push({ name, work, last: 'step' })
+    this.threads.push({ name, work, connection, last: 'step' })
+  }
+
+  /** A connection of this role; undefined when SQLite does not give one now. */
+  private connect(role: Role): Connection | undefined {
+    const there = this.usable.get(role)
+    if (there) return there
+    const connection = this.sqlite.open(role, false, true)
+    if (typeof connection === 'string') return undefined
+    this.usable.set(role, connection)
+    this.held.add(connection)
+    return connection
   }
 
   private begin(): void {
-    const { random, habits, writer } = this
+    const { random, habits } = this
+    const writer = this.usable.get('writer')
     if (!writer) {
       if (random.chance(habits.replaceChance * 5)) this.replace()
       else if (random.chance(0.5)) this.start()
       return
     }
-    const mayDie = habits.diesTorn || !this.threads.some(({ last }) => last === 'torn')
+    const mayDie = !this.threads.some(({ last }) => last === 'fragile' || (last === 'torn' && !habits.diesTorn))
     const deeds: readonly (readonly [number, () => void])[] = [
       [habits.dieChance, () => mayDie && this.die()],
       [habits.powerLossChance, () => mayDie && !this.interfering && this.losePower()],
@@ -143,23 +172,23 @@ export class Application {
       }
       dice -= chance
     }
-    this.run('write', this.writing(writer))
+    this.run('write', this.writing(writer), writer)
   }
 
   private checkpoint(): void {
     const { random, habits } = this
-    this.checkpointer ??= this.sqlite.open('checkpointer', false, true)
-    if (!this.checkpointer) return
+    const checkpointer = this.connect('checkpointer')
+    if (!checkpointer) return
     const mode = random.pick(habits.checkpointModes)
-    this.run('checkpoint', this.sqlite.checkpoint(this.checkpointer, mode, habits.busyMs))
+    this.run('checkpoint', this.sqlite.checkpoint(checkpointer, mode, habits.busyMs), checkpointer)
   }
 
   start(): void {
-    this.writer = this.sqlite.open('writer', false, true)
-    if (!this.writer) return
+    const writer = this.connect('writer')
+    if (!writer) return
     this.scheduler.note('app: opens the database')
-    this.sqlite.beginRead(this.writer)
-    this.sqlite.endRead(this.writer)
+    this.sqlite.beginRead(writer)
+    this.sqlite.endRead(writer)
   }
 
   private *writing(writer: Connection): Operation {
@@ -186,29 +215,28 @@ export class Application {
       if (random.chance(0.3)) pages.push(1)
     }
     const rollback = random.chance(habits.rollbackChance)
-    return { pages, pageCount, rollback, padding: habits.padding, sync: habits.sync }
+    const { padding, sync, walBytesMax } = habits
+    return { pages, pageCount, rollback, padding, sync, walBytesMax }
   }
 
   private read(): void {
-    if (!this.reader) {
-      this.reader = this.sqlite.open('reader', false, true)
-      if (this.reader) this.sqlite.beginRead(this.reader)
-    } else {
-      this.sqlite.endRead(this.reader)
-      this.sqlite.drop(this.reader)
-      this.reader = undefined
+    const reader = this.usable.get('reader')
+    if (reader) this.drop(reader)
+    else {
+      const opened = this.connect('reader')
+      if (opened) this.sqlite.beginRead(opened)
     }
   }
 
   private *closing(andReplace = false): Operation {
-    // Whatever else it does comes to its end first.
-    while (this.threads.length > 1) yield 'wait'
-    for (const connection of [this.reader, this.checkpointer, this.writer]) {
-      if (connection) yield* this.sqlite.close(connection)
+    for (const role of ROLES) {
+      const connection = this.usable.get(role)
+      if (!connection) continue
+      this.usable.delete(role)
+      while (this.threads.some((thread) => thread.connection === connection)) yield 'wait'
+      yield* this.sqlite.close(connection)
+      this.held.delete(connection)
     }
-    this.reader = undefined
-    this.checkpointer = undefined
-    this.writer = undefined
     this.scheduler.note('app: has closed the database')
     if (andReplace && !this.disk.wal) this.replace()
   }
@@ -220,19 +248,25 @@ export class Application {
     this.ledger.placed(this.disk, 1 + this.random.below(this.habits.pagesMax))
   }
 
+  /** Its locks go, and whatever was being done on it stays as it is. */
+  private drop(connection: Connection): void {
+    this.sqlite.drop(connection)
+    this.held.delete(connection)
+    for (const [role, one] of this.usable) if (one === connection) this.usable.delete(role)
+    this.threads = this.threads.filter((thread) => thread.connection !== connection)
+  }
+
   private vanish(): void {
-    for (const connection of [this.reader, this.checkpointer, this.writer]) {
-      if (connection) this.sqlite.drop(connection)
-    }
-    this.reader = undefined
-    this.checkpointer = undefined
-    this.writer = undefined
+    for (const connection of [...this.held]) this.drop(connection)
     this.threads = []
   }
 
   private die(): void {
-    this.scheduler.note(`app: dies at ${this.threads.map(({ name }) => name).join(', ') || 'nothing'}`)
-    this.vanish()
+    const alone = this.habits.processes && this.random.chance(0.7) ? this.usable.get('writer') : undefined
+    const doing = this.threads.filter(({ connection }) => !alone || connection === alone).map(({ name }) => name)
+    this.scheduler.note(`app: ${alone ? 'its writer ' : ''}dies at ${doing.join(', ') || 'nothing'}`)
+    if (alone) this.drop(alone)
+    else this.vanish()
   }
 
   /** What was not synced may be gone, from its end. */

@@ -36,6 +36,7 @@ interface Run {
 
 export class Checks {
   private readonly known = new Map<string, PlainObject>()
+  private readonly gone = new Map<string, PlainObject>()
   private readonly runs = new Map<string, Run[]>()
   /** Id of the newest state that some daemon was told is stored. */
   private safeId = 0
@@ -78,6 +79,8 @@ export class Checks {
   private deleted(keys: readonly string[]): void {
     const generations = new Set<string>()
     for (const key of keys) {
+      const object = this.known.get(key)
+      if (object) this.gone.set(key, object)
       this.known.delete(key)
       const name = parseKey(key)
       if (name) generations.add(name.generation)
@@ -193,10 +196,13 @@ export class Checks {
     const { daemons, clockJumps, retentionMs } = this.circumstances
     if (daemons > 1 || clockJumps) return
     const windowFromMs = this.scheduler.wallMs() - retentionMs
-    for (const [i, { object }] of this.newestSoFar.entries()) {
+    for (const [i, { object, state }] of this.newestSoFar.entries()) {
       const next = this.newestSoFar[i + 1]
       if (next && (next.object.provenance?.observedAtMs ?? 0) <= windowFromMs) continue
-      if (this.pointsOf(object.generation).some((point) => point.object.key === object.key)) continue
+      const points = this.pointsOf(object.generation)
+      if (points.some((point) => point.object.key === object.key)) continue
+      // A snapshot whose upload seemed to fail is taken again; the one before ends in the same state.
+      if (points.some((point) => differenceFrom(state, point.state.pages) === undefined)) continue
       this.scheduler.fail(`${object.key} cannot be restored any more, within ${retentionMs} ms`)
       return
     }
@@ -219,7 +225,9 @@ export class Checks {
 
   checkPlace({ generation, end }: Place, process: Process): void {
     if (end.offset === 0) return
-    for (const object of this.known.values()) {
+    // The retention of another daemon takes a generation away whose writer could not be heard of for the whole window.
+    const gone = this.circumstances.daemons > 1 ? this.gone.values() : []
+    for (const object of [...this.known.values(), ...gone]) {
       if (object.generation !== generation || object.index !== end.index || object.kind !== 'segment') continue
       if (object.offset + object.length === end.offset) return
     }

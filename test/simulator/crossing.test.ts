@@ -1,6 +1,7 @@
 // What the simulator found in the tracker, as short stories.
 
 import { expect, test } from 'vitest'
+import type { WalCursor } from '../../src/model/provenance.js'
 import type { Sink } from '../../src/replicate/sink.js'
 import { WalTracker } from '../../src/replicate/wal-tracker.js'
 import type { ObservedFiles } from '../../src/source/files.js'
@@ -17,6 +18,7 @@ const work = (pages: readonly number[], more: Partial<Transaction> = {}): Transa
   rollback: false,
   padding: 0,
   sync: false,
+  walBytesMax: 0,
   ...more,
 })
 
@@ -60,4 +62,46 @@ test('frames of a transaction that was rolled back are not taken for the end of 
   finish(writing)
   expect(await tracker.look()).toEqual({ outcome: 'moved' })
   expect(put).toEqual([2])
+})
+
+test('a WAL in which nothing was written yet is not taken for the one that was there before', async () => {
+  const scheduler = new Scheduler(1)
+  const disk = new Disk(scheduler, 1)
+  const ledger = new Ledger(scheduler)
+  const sqlite = new Sqlite(disk, ledger, scheduler, scheduler.random(1))
+  ledger.placed(disk, 4)
+  const process = { name: 'observer', alive: true }
+  const world = { scheduler, disk, sqlite, random: scheduler.random(2), shmWritable: true, preempt: () => {} }
+  const come = () => {
+    const application = sqlite.open('application', false, true) as Connection
+    sqlite.beginRead(application)
+    sqlite.endRead(application)
+    return application
+  }
+  const observe = async () => {
+    const files = new Observer(world, process).open() as ObservedFiles
+    files.openLive()
+    const tracker = new WalTracker(files, PAGE_BYTES, {
+      pool: new ChunkPool(1 << 20),
+      clock: scheduler.clockOf(process),
+      attached: () => true,
+      protected: () => false,
+    })
+    expect(await tracker.anchor()).toBe(true)
+    return tracker
+  }
+  const first = come()
+  const resume = (await observe()).cursor as WalCursor
+  expect(resume).toMatchObject({ salt1: 0, salt2: 0, frames: 0 })
+  // Nobody watches now. The last close takes the WAL away.
+  finish(sqlite.transact(first, work([2]), 0))
+  finish(sqlite.close(first))
+  come()
+  const sink: Sink = { begin: () => {}, put: () => {}, commit: () => {}, lost: () => {} }
+  const tracker = await observe()
+  expect(tracker.cursor).toEqual(resume)
+  expect(await tracker.join(sink, resume)).toBe(
+    'the WAL was empty when it was last seen, and any empty WAL looks like it',
+  )
+  expect(await tracker.between(resume, resume, () => {})).toBe(false)
 })

@@ -45,8 +45,8 @@ export interface DatabaseFile {
   readonly inode: number
   pages: Buffer[]
   mtimeNs: bigint
-  /** Every open connection shares it. */
-  readonly connections: Set<Holder>
+  /** Every open connection shares it; the last one that closes holds it alone until the WAL is gone. */
+  readonly lock: Lock
 }
 
 export class WalFile {
@@ -100,6 +100,11 @@ export class ShmFile {
   /** Both copies, when they agree. */
   get header(): IndexHeader | undefined {
     return this.copies[0] === this.copies[1] ? this.copies[0] : undefined
+  }
+
+  /** As SQLite itself sometimes looks at it: without the other copy. */
+  get lastFrame(): number {
+    return this.copies[0]?.mxFrame ?? 0
   }
 
   get backfilled(): number {
@@ -180,7 +185,7 @@ export class Disk {
   }
 
   placeDatabase(pages: Buffer[]): DatabaseFile {
-    this.database = { inode: this.inodes++, pages, mtimeNs: this.timeNs(), connections: new Set() }
+    this.database = { inode: this.inodes++, pages, mtimeNs: this.timeNs(), lock: new Lock() }
     this.entryChanged()
     return this.database
   }

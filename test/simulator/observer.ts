@@ -256,7 +256,12 @@ class ModelPins implements HeldPins {
     world.preempt()
     while (this.connections.length <= at) {
       const connection = world.sqlite.open(this.observer.process.name, !world.shmWritable, false)
-      if (!connection) throw new LitestreamError('SOURCE', `cannot read ${DATABASE_PATH}: SQLITE_CANTOPEN`)
+      if (connection === 'SQLITE_BUSY') {
+        this.lastRefusal = connection
+        return false
+      }
+      if (connection === 'SQLITE_CANTOPEN')
+        throw new LitestreamError('SOURCE', `cannot read ${DATABASE_PATH}: ${connection}`)
       this.connections.push(connection)
       connections.add(connection)
     }

@@ -17,12 +17,16 @@ import {
   pageOf,
   putPage,
   type ShmFile,
+  type WalFile,
 } from './disk.js'
 import type { Ledger } from './ledger.js'
 import type { Scheduler } from './scheduler.js'
 
-/** `wait`: somebody else holds a lock. `torn`: in the midst of a few stores to the wal-index. */
-export type Step = 'step' | 'wait' | 'torn'
+/**
+ * `wait`: somebody else holds a lock. `torn`: between the two copies of the wal-index's header. `fragile`: between stores of which
+ * SQLite needs all; it would not get over the death of one of several processes there, nor would anybody else.
+ */
+export type Step = 'step' | 'wait' | 'torn' | 'fragile'
 export type Operation<T = void> = Generator<Step, T>
 
 const WAL_HEADER = 32
@@ -30,6 +34,8 @@ const WAL_HEADER = 32
 export interface Connection {
   readonly name: string
   readonly file: DatabaseFile
+  /** Its own descriptors: what is put at the paths later is not what it works with. */
+  readonly wal: WalFile
   readonly shm: ShmFile
   readonly readonlyShm: boolean
   /** Read mark that is held. */
@@ -49,6 +55,8 @@ export interface Transaction {
   readonly padding: number
   /** synchronous=FULL. */
   readonly sync: boolean
+  /** journal_size_limit; 0 for none. The first commit of a cycle cuts a longer WAL off. */
+  readonly walBytesMax: number
 }
 
 export class Sqlite {
@@ -63,15 +71,16 @@ export class Sqlite {
     return Math.floor(this.random.next() * 2 ** 32)
   }
 
-  /** Undefined: what it needs is not there and it may not create it. */
-  open(name: string, readonlyShm: boolean, mayCreate: boolean): Connection | undefined {
+  /** Or what SQLite would answer, at the latest when it reads: it may not create what is not there, or somebody is closing. */
+  open(name: string, readonlyShm: boolean, mayCreate: boolean): Connection | 'SQLITE_CANTOPEN' | 'SQLITE_BUSY' {
     const { disk } = this
     const file = disk.database
-    if (!file || (!mayCreate && !(disk.wal && disk.shm))) return undefined
-    if (!disk.wal) disk.createWal()
+    if (!file || (!mayCreate && !(disk.wal && disk.shm))) return 'SQLITE_CANTOPEN'
+    if (!file.lock.free) return 'SQLITE_BUSY'
+    const wal = disk.wal ?? disk.createWal()
     const shm = disk.shm ?? disk.createShm()
-    const connection = { name, file, shm, readonlyShm, slot: undefined, checkpoints: 0 }
-    file.connections.add(connection)
+    const connection = { name, file, wal, shm, readonlyShm, slot: undefined, checkpoints: 0 }
+    file.lock.tryShared(connection)
     this.takeSwitch(connection)
     return connection
   }
@@ -91,21 +100,24 @@ export class Sqlite {
   /** Locks go; nothing else happens. What a crash does, too. */
   drop(connection: Connection): void {
     connection.shm.release(connection)
-    connection.file.connections.delete(connection)
+    connection.file.lock.unlock(connection)
   }
 
-  /** The last one checkpoints and removes the WAL. */
+  /**
+   * The last one checkpoints and removes the WAL, shared memory first. All the while it holds the database file alone, so nobody can
+   * open it between these steps. (In a model without that lock, connections outlived their WAL and wrote into the next one.)
+   */
   *close(connection: Connection): Operation {
     const { disk } = this
     this.endRead(connection)
     const { file, shm } = connection
-    if (file.connections.size === 1 && disk.database === file) {
+    if (file.lock.tryExclusive(connection)) {
       yield* this.checkpoint(connection, 'PASSIVE', 0)
       const { header } = shm
-      if (file.connections.size === 1 && header && shm.backfilled === header.mxFrame) {
-        disk.deleteWal()
-        yield 'step'
+      if (header && shm.backfilled === header.mxFrame) {
         disk.deleteShm()
+        yield 'step'
+        disk.deleteWal()
       }
     }
     this.drop(connection)
@@ -121,6 +133,7 @@ export class Sqlite {
       if (!shm.write.tryExclusive(connection)) return 'SQLITE_BUSY'
       header = this.recover(connection)
       shm.write.unlock(connection)
+      if (!header) return 'SQLITE_BUSY'
     }
     if (!useWal && shm.backfilled === header.mxFrame && shm.read[0]?.tryShared(connection)) {
       connection.slot = 0
@@ -152,13 +165,17 @@ export class Sqlite {
     connection.slot = undefined
   }
 
-  /** Whatever in the WAL is a whole chain up to a commit frame is committed now, ghosts too. */
-  private recover(connection: Connection): IndexHeader {
-    const { disk, ledger } = this
-    const { shm, file } = connection
-    const wal = disk.wal ?? disk.createWal()
+  /**
+   * Whatever in the WAL is a whole chain up to a commit frame is committed now, ghosts too. The caller holds the write lock; undefined
+   * while somebody else checkpoints.
+   */
+  private recover(connection: Connection): IndexHeader | undefined {
+    const { ledger } = this
+    const { shm, file, wal } = connection
+    const checkpoints = shm.checkpoint.heldBy(connection)
+    if (!checkpoints && !shm.checkpoint.tryExclusive(connection)) return undefined
     let header: IndexHeader = { iChange: 0, mxFrame: 0, pageCount: 0, checksum1: 0, checksum2: 0, salt1: 0, salt2: 0 }
-    const walHeader = parseWalHeader(wal.bytes.subarray(0, wal.length))
+    const walHeader = wal.length > WAL_HEADER ? parseWalHeader(wal.bytes.subarray(0, wal.length)) : undefined
     let pages = file.pages
     if (walHeader) {
       connection.checkpoints = walHeader.checkpointSequence
@@ -189,6 +206,7 @@ export class Sqlite {
     shm.writeCopy(0, header)
     this.scheduler.note(`sqlite ${connection.name}: recovery, ${header.mxFrame} frames`)
     ledger.committed(pages, header)
+    if (!checkpoints) shm.checkpoint.unlock(connection)
     return header
   }
 
@@ -202,8 +220,7 @@ export class Sqlite {
     yield 'torn'
     shm.writeCopy(0, header)
     this.ledger.restarted(header)
-    // SQLite itself would not get over a death between these two.
-    yield 'torn'
+    yield 'fragile'
     shm.backfilled = 0
     shm.attempted = 0
     shm.marks = [shm.marks[0] as number, 0, NOT_USED, NOT_USED, NOT_USED]
@@ -260,12 +277,12 @@ export class Sqlite {
 
   private *writeFrames(connection: Connection, work: Transaction): Operation<boolean> {
     const { disk, ledger } = this
-    const { shm } = connection
-    const wal = disk.wal
+    const { shm, wal } = connection
     let header = shm.header
-    if (!wal || !header) return false
+    if (!header) return false
+    const opensCycle = header.mxFrame === 0
     const checksum = new WalChecksum(false, header.checksum1, header.checksum2)
-    if (header.mxFrame === 0) {
+    if (opensCycle) {
       if (connection.checkpoints === 0) header = { ...header, salt1: this.u32(), salt2: this.u32() }
       const { salt1, salt2 } = header
       wal.write(
@@ -297,8 +314,14 @@ export class Sqlite {
     }
     disk.onChange()
     if (work.rollback) return false
-    if (work.sync) wal.syncedLength = WAL_HEADER + frames * FRAME_BYTES
+    const end = WAL_HEADER + frames * FRAME_BYTES
+    if (work.sync) wal.syncedLength = end
     yield 'step'
+    if (opensCycle && work.walBytesMax > 0 && wal.length > Math.max(end, work.walBytesMax)) {
+      wal.truncate(Math.max(end, work.walBytesMax))
+      disk.onChange()
+      yield 'step'
+    }
     pages.length = work.pageCount
     const { checksum1, checksum2 } = checksum
     const published: IndexHeader = {
@@ -321,76 +344,90 @@ export class Sqlite {
   }
 
   *checkpoint(connection: Connection, mode: CheckpointMode, busyMs: number): Operation {
-    const { disk, ledger, scheduler } = this
-    const { shm, file } = connection
-    const deadlineMs = scheduler.monotonicMs + busyMs
-    const attempt = function* (take: () => boolean, patient: boolean): Operation<boolean> {
-      while (!take()) {
-        if (!patient || scheduler.monotonicMs >= deadlineMs) return false
-        yield 'wait'
-      }
-      return true
-    }
+    const { disk, ledger } = this
+    const { shm, file, wal } = connection
     if (!shm.checkpoint.tryExclusive(connection)) return
-    const patient = mode !== 'PASSIVE'
-    if (patient && !(yield* attempt(() => shm.write.tryExclusive(connection), true))) {
-      shm.checkpoint.unlock(connection)
-      return
-    }
-    if (!shm.header && (shm.write.tryExclusive(connection) || shm.write.heldBy(connection))) {
+    let patient = mode !== 'PASSIVE'
+    const deadlineMs = this.scheduler.monotonicMs + busyMs
+    const attempt = (take: () => boolean) => this.attempt(take, patient ? deadlineMs : 0)
+    // What cannot have the write lock in time is a passive one.
+    patient &&= yield* attempt(() => shm.write.tryExclusive(connection))
+    if (!shm.header && (patient || shm.write.tryExclusive(connection))) {
       this.recover(connection)
       if (!patient) shm.write.unlock(connection)
     }
     const { header } = shm
-    const wal = disk.wal
-    if (header && wal) {
-      let safe = header.mxFrame
-      for (let slot = 1; slot < 5; slot++) {
-        const mark = shm.marks[slot] as number
-        if (safe <= mark) continue
-        const lock = shm.read[slot]
-        if (yield* attempt(() => lock?.tryExclusive(connection) ?? false, patient)) {
-          shm.marks[slot] = slot === 1 ? safe : NOT_USED
-          lock?.unlock(connection)
-        } else safe = mark
-      }
-      if (shm.backfilled < safe && (yield* attempt(() => shm.read[0]?.tryExclusive(connection) ?? false, patient))) {
-        shm.attempted = safe
-        wal.syncedLength = wal.length
-        yield 'step'
-        const latest = new Map<number, number>()
-        for (let frame = 1; frame <= header.mxFrame; frame++) {
-          latest.set(wal.bytes.readUInt32BE(WAL_HEADER + (frame - 1) * FRAME_BYTES), frame)
-        }
-        const pages = [...latest].sort(([a], [b]) => a - b)
-        for (const [page, frame] of pages) {
-          if (frame <= shm.backfilled || frame > safe || page > header.pageCount) continue
-          putPage(file.pages, page, pageOf(wal.bytes, WAL_HEADER + (frame - 1) * FRAME_BYTES))
-          disk.touch(file)
-          yield 'step'
-        }
-        if (safe === header.mxFrame && file.pages.length > header.pageCount) {
-          file.pages.length = header.pageCount
-          disk.touch(file)
-        }
-        yield 'step'
-        shm.backfilled = safe
-        shm.read[0]?.unlock(connection)
-        scheduler.note(`sqlite ${connection.name}: ${mode} checkpoint, ${safe} of ${header.mxFrame}`)
-      }
+    if (header) {
+      yield 'step'
+      if (shm.backfilled < header.mxFrame) yield* this.backfill(connection, mode, header, attempt)
       if (shm.header === header && shm.backfilled === header.mxFrame) ledger.stamped(file)
-      if ((mode === 'RESTART' || mode === 'TRUNCATE') && shm.backfilled === header.mxFrame) {
-        if (yield* attempt(() => this.tryAllMarks(connection), true)) {
-          if (mode === 'TRUNCATE') {
-            yield* this.restart(connection, this.u32())
-            wal.truncate(0)
-            disk.onChange()
-          }
-          for (const lock of shm.read.slice(1)) lock.unlock(connection)
+      const restarts = patient && (mode === 'RESTART' || mode === 'TRUNCATE') && shm.backfilled === header.mxFrame
+      if (restarts && (yield* attempt(() => this.tryAllMarks(connection)))) {
+        if (mode === 'TRUNCATE') {
+          yield* this.restart(connection, this.u32())
+          wal.truncate(0)
+          disk.onChange()
         }
+        for (const lock of shm.read.slice(1)) lock.unlock(connection)
       }
     }
     if (patient) shm.write.unlock(connection)
     shm.checkpoint.unlock(connection)
+  }
+
+  private *attempt(take: () => boolean, deadlineMs: number): Operation<boolean> {
+    while (!take()) {
+      if (this.scheduler.monotonicMs >= deadlineMs) return false
+      yield 'wait'
+    }
+    return true
+  }
+
+  /** As far as readers let it; `header` is what was published when it began, and may be old news. */
+  private *backfill(
+    connection: Connection,
+    mode: CheckpointMode,
+    header: IndexHeader,
+    attempt: (take: () => boolean) => Operation<boolean>,
+  ): Operation {
+    const { disk } = this
+    const { shm, file, wal } = connection
+    let safe = header.mxFrame
+    for (let slot = 1; slot < 5; slot++) {
+      const mark = shm.marks[slot] as number
+      if (safe <= mark) continue
+      const lock = shm.read[slot]
+      if (yield* attempt(() => lock?.tryExclusive(connection) ?? false)) {
+        shm.marks[slot] = slot === 1 ? safe : NOT_USED
+        lock?.unlock(connection)
+      } else safe = mark
+    }
+    if (shm.backfilled >= safe || !(yield* attempt(() => shm.read[0]?.tryExclusive(connection) ?? false))) return
+    const { header: live } = shm
+    // Now nobody can restart the WAL; if somebody has since the header was read, there is nothing to do.
+    if (!live || (live.salt1 === header.salt1 && live.salt2 === header.salt2)) {
+      shm.attempted = safe
+      wal.syncedLength = wal.length
+      yield 'step'
+      const latest = new Map<number, number>()
+      for (let frame = 1; frame <= header.mxFrame; frame++) {
+        latest.set(wal.bytes.readUInt32BE(WAL_HEADER + (frame - 1) * FRAME_BYTES), frame)
+      }
+      const pages = [...latest].sort(([a], [b]) => a - b)
+      for (const [page, frame] of pages) {
+        if (frame <= shm.backfilled || frame > safe || page > header.pageCount) continue
+        putPage(file.pages, page, pageOf(wal.bytes, WAL_HEADER + (frame - 1) * FRAME_BYTES))
+        disk.touch(file)
+        yield 'step'
+      }
+      if (safe === shm.lastFrame && file.pages.length > header.pageCount) {
+        file.pages.length = header.pageCount
+        disk.touch(file)
+      }
+      yield 'step'
+      shm.backfilled = safe
+      this.scheduler.note(`sqlite ${connection.name}: ${mode} checkpoint, ${safe} of ${header.mxFrame}`)
+    }
+    shm.read[0]?.unlock(connection)
   }
 }
