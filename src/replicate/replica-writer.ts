@@ -13,15 +13,14 @@
 import type { TimerClock } from '../clock.js'
 import { encodeFrame } from '../codec/frame.js'
 import { LogDuration, type Logger } from '../logger.js'
-import { parseKey, segmentKey, snapshotKey, snapshotsPrefix } from '../model/layout.js'
+import { segmentKey, snapshotKey } from '../model/layout.js'
 import { formatPosition, INDEX_MAX } from '../model/position.js'
 import { encodeProvenance, type Provenance } from '../model/provenance.js'
-import type { Moment } from '../plan/snapshot-plan.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
-import { ProvenanceReader } from '../restore/provenance-reader.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
-import { claim, WriterConflict } from './claim.js'
+import { Away } from './away.js'
+import { claim } from './claim.js'
 import type { ReplicaDigests } from './digests.js'
 import type { ReplicaRecord } from './replica-record.js'
 import type { PreviousIndex, ResumePoint } from './resume-point.js'
@@ -43,7 +42,7 @@ export interface ReplicaWriterOptions {
   /** Random bytes as lowercase hex. */
   readonly randomHex: (bytes: number) => string
   readonly log: Logger
-  /** So long after a request that succeeded, or a look, nobody else can have gone on and deleted what he had written. */
+  /** See away. */
   readonly certainForMs: number
   /** Told what was acknowledged; absent when nobody wants to heal by comparison. */
   readonly digests?: ReplicaDigests | undefined
@@ -72,8 +71,7 @@ export class ReplicaWriter {
   newestKey: string | undefined
   /** What the newest object stands for. */
   private state: SourceState | undefined
-  /** When it was last certain that nobody has gone on with the generation and cleared away behind himself. */
-  private certainAt: Moment | undefined
+  private readonly away: Away
   /** All bytes of the newest snapshot were given to the store. */
   private snapshotSent = false
   private readonly unborn: Unborn
@@ -81,6 +79,7 @@ export class ReplicaWriter {
   constructor(private readonly options: ReplicaWriterOptions) {
     this.writer = options.randomHex(8)
     this.unborn = new Unborn(options.client, options.clock)
+    this.away = new Away(options)
   }
 
   /** The first place of a generation of its own. */
@@ -90,7 +89,7 @@ export class ReplicaWriter {
 
   continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
     this.place = { generation, end: this.newIndex(nextIndex), previous }
-    this.certainAt = undefined
+    this.away.heardOf(undefined)
     this.newestKey = newestKey
     const { pageSize, pageCount, observedAtMs, source } = provenance
     this.state = { pageSize, pageCount, observedAtMs, source }
@@ -98,7 +97,7 @@ export class ReplicaWriter {
 
   /** The next index with nothing in it: the open one when it is empty. The one before is closed. Undefined when the layout has no more. */
   async nextIndex(signal: AbortSignal): Promise<Place | undefined> {
-    await this.makeCertain(signal)
+    await this.lookAround(signal)
     let place = this.place as Place
     const { generation, end } = place
     if (end.offset > 0) {
@@ -128,33 +127,13 @@ export class ReplicaWriter {
   async nextSegment(signal: AbortSignal): Promise<Place | undefined> {
     const { end } = this.place as Place
     if (this.full(end) || end.offset === 0) return await this.nextIndex(signal)
-    await this.makeCertain(signal)
+    await this.lookAround(signal)
     return this.place
   }
 
-  /**
-   * A key says that nobody has taken it only as long as nobody deletes it again, and retention does: of a writer that has gone on with
-   * the generation, long after. Whoever was away for so long looks first whether a snapshot of a higher index is there.
-   */
-  private async makeCertain(signal: AbortSignal): Promise<void> {
-    const { client, certainForMs } = this.options
-    const { certainAt } = this
-    const now = this.now()
-    // A machine that was suspended may tell by its wall clock only.
-    const elapsed = (which: 'monotonicMs' | 'wallMs') => Math.abs(now[which] - (certainAt?.[which] ?? 0))
-    if (!this.conditional || (certainAt && Math.max(elapsed('monotonicMs'), elapsed('wallMs')) < certainForMs)) return
+  private async lookAround(signal: AbortSignal): Promise<void> {
     const { generation, end } = this.place as Place
-    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
-      const index = parseKey(info.key)?.index ?? 0
-      if (index <= end.index) continue
-      throw new WriterConflict(info.key, await new ProvenanceReader(client, signal).read(info), undefined)
-    }
-    this.certainAt = now
-  }
-
-  private now(): Moment {
-    const { clock } = this.options
-    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+    if (this.conditional) await this.away.look(generation, end.index, signal)
   }
 
   /** An empty segment at the end of the index: it stands for what the segment before it stands for. */
@@ -163,9 +142,9 @@ export class ReplicaWriter {
     const key = segmentKey(generation, index, offset)
     const provenance = this.provenanceOf('segment', key, this.state as SourceState, { bytes: 0 })
     const body = encodeFrame(nothing(), { trailer: () => encodeProvenance(provenance), signal })
-    const askedAt = this.now()
+    const askedAt = this.away.now()
     await claim(this.options.client, provenance, body, signal)
-    this.certainAt = askedAt
+    this.away.heardOf(askedAt)
     this.newestKey = key
     this.options.digests?.closedBy(key)
     this.options.log.debug('wal index closed', { position: formatPosition({ generation, index, offset }) })
@@ -174,7 +153,7 @@ export class ReplicaWriter {
   /** Upload a changeset as the segment at `place`, and stand behind it. */
   async writeSegment(changes: Changeset, state: SourceState, place: Place, signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.options
-    const startedAt = this.now()
+    const startedAt = this.away.now()
     const { generation, end } = place
     const key = segmentKey(generation, end.index, end.offset)
     const position = positionOf(place)
@@ -189,7 +168,7 @@ export class ReplicaWriter {
     const body = encodeFrame(frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
     if (this.conditional) await claim(client, provenance, body, signal)
     else await client.put(key, body, { signal })
-    this.certainAt = startedAt
+    this.away.heardOf(startedAt)
     const elapsed = new LogDuration(clock.monotonic() - startedAt.monotonicMs)
     log.info('wal segment written', { position, elapsed, sz: segment.bytes })
     this.options.record.uploaded(segment.bytes)

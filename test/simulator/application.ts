@@ -2,10 +2,11 @@
 // generators that are moved on by the scheduler and, in the midst of the observer's system calls, by chance.
 
 import type { Random } from '../crash/random.js'
+import type { Connection, Operation, Step } from './connections.js'
 import type { Disk } from './disk.js'
 import type { Ledger } from './ledger.js'
 import type { Scheduler } from './scheduler.js'
-import type { CheckpointMode, Connection, Operation, Sqlite, Step, Transaction } from './sqlite.js'
+import type { CheckpointMode, Sqlite, Transaction } from './sqlite.js'
 
 /** How an application is; drawn from the seed. */
 export interface Habits {

@@ -38,7 +38,7 @@ export interface Circumstances {
 export function drawCircumstances(random: Random, changes: Changes): Circumstances {
   const store = {
     conditional: random.chance(0.7),
-    listingLagMs: 0,
+    listingLagMs: random.pick([0, 0, 0, 300, 2000]),
     wholeSeconds: random.chance(0.3),
   }
   return {

@@ -6,11 +6,12 @@ import type { Sink } from '../../src/replicate/sink.js'
 import { WalTracker } from '../../src/replicate/wal-tracker.js'
 import type { ObservedFiles } from '../../src/source/files.js'
 import { ChunkPool } from '../../src/source/spool.js'
+import type { Connection, Operation } from './connections.js'
 import { Disk, PAGE_BYTES } from './disk.js'
 import { Ledger } from './ledger.js'
 import { Observer } from './observer.js'
 import { Scheduler } from './scheduler.js'
-import { type Connection, type Operation, Sqlite, type Transaction } from './sqlite.js'
+import { Sqlite, type Transaction } from './sqlite.js'
 
 const work = (pages: readonly number[], more: Partial<Transaction> = {}): Transaction => ({
   pages,

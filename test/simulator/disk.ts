@@ -5,7 +5,7 @@ import type { Scheduler } from './scheduler.js'
 
 export const PAGE_BYTES = 512
 export const FRAME_BYTES = PAGE_BYTES + 24
-const WAL_HEADER = 32
+export const WAL_HEADER = 32
 
 /** What holds locks: a connection. */
 export type Holder = object

@@ -8,9 +8,10 @@ import type { Source } from '../../src/source/source.js'
 import { parseDatabaseHeader } from '../../src/sqlite/database-header.js'
 import { parseWalIndex } from '../../src/sqlite/wal-index.js'
 import type { Random } from '../crash/random.js'
+import type { Connection } from './connections.js'
 import { type DatabaseFile, type Disk, PAGE_BYTES, type ShmFile, type WalFile } from './disk.js'
 import type { Process, Scheduler } from './scheduler.js'
-import type { Connection, Sqlite } from './sqlite.js'
+import type { Sqlite } from './sqlite.js'
 
 export const DATABASE_PATH = '/db/app.db'
 

@@ -43,6 +43,8 @@ export class Store {
   readonly objects = new Map<string, StoredBytes>()
   weather: Weather = FAIR
   requests = 0
+  /** Deleted, and not yet gone from all listings. */
+  private lingering: { readonly object: StoredBytes; readonly untilMs: number }[] = []
   /** Told after every effect. */
   onPut: (object: StoredBytes, before: StoredBytes | undefined) => void = () => {}
   onDelete: (keys: readonly string[]) => void = () => {}
@@ -61,27 +63,38 @@ export class Store {
     const { scheduler, options } = this
     const wallMs = scheduler.trueWallMs()
     const modifiedAtMs = options.wholeSeconds ? Math.floor(wallMs / 1000) * 1000 : wallMs
-    const listedFromMs =
-      scheduler.monotonicMs + (options.listingLagMs > 0 ? this.random.below(options.listingLagMs) : 0)
-    const object = { key, bytes, modifiedAtMs, listedFromMs }
+    const object = { key, bytes, modifiedAtMs, listedFromMs: scheduler.monotonicMs + this.lagMs() }
     this.objects.set(key, object)
     scheduler.note(`store: ${key} (${bytes.length} bytes)${before ? ' again' : ''}`)
     this.onPut(object, before)
     return object
   }
 
+  private lagMs(): number {
+    const { listingLagMs } = this.options
+    return listingLagMs > 0 ? this.random.below(listingLagMs) : 0
+  }
+
   delete(keys: readonly string[]): void {
-    const there = keys.filter((key) => this.objects.delete(key))
+    const there = keys.filter((key) => this.objects.has(key))
     if (there.length === 0) return
+    for (const key of there) {
+      const object = this.objects.get(key) as StoredBytes
+      if (this.options.listingLagMs > 0)
+        this.lingering.push({ object, untilMs: this.scheduler.monotonicMs + this.lagMs() })
+      this.objects.delete(key)
+    }
     this.scheduler.note(`store: deleted ${there.join(', ')}`)
     this.onDelete(there)
   }
 
-  /** In the order of the contract. `everything`: also what listings do not show yet. */
-  list(prefix: string, everything = false): StoredBytes[] {
+  /** In the order of the contract. `exactly`: what is there, and not what listings say of it. */
+  list(prefix: string, exactly = false): StoredBytes[] {
     const nowMs = this.scheduler.monotonicMs
-    return [...this.objects.values()]
-      .filter(({ key, listedFromMs }) => key.startsWith(prefix) && (everything || listedFromMs <= nowMs))
+    this.lingering = this.lingering.filter(({ untilMs, object }) => untilMs > nowMs && !this.objects.has(object.key))
+    const gone = exactly ? [] : this.lingering.map(({ object }) => object)
+    return [...this.objects.values(), ...gone]
+      .filter(({ key, listedFromMs }) => key.startsWith(prefix) && (exactly || listedFromMs <= nowMs))
       .sort((a, b) => compareKeys(a.key, b.key))
   }
 }

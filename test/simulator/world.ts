@@ -11,7 +11,7 @@ import { RETENTION_CHECK_INTERVAL_MS, SimulatedDaemon } from './daemons.js'
 import { Disk } from './disk.js'
 import { differenceFrom, Ledger } from './ledger.js'
 import { Observer } from './observer.js'
-import { checkRestores } from './restores.js'
+import { checkRestores, checkViews, type View } from './restores.js'
 import { type Process, Scheduler, Violation } from './scheduler.js'
 import { Sqlite } from './sqlite.js'
 import { FAIR, SimulatedClient, Store, type Weather } from './store.js'
@@ -30,6 +30,7 @@ const CATCH_UP_MS = 240_000
 /** Whoever starts and stops daemons. */
 const OPERATOR: Process = { name: 'operator', alive: true }
 const IDLE_MS = 15_000
+const VIEWS_MAX = 4
 
 /** Libraries that are loaded at their first use would make the first run another one than all that follow. */
 async function warmUp(): Promise<void> {
@@ -75,6 +76,7 @@ class World {
   private readonly random: Random
   private readonly circumstances: Circumstances
   private readonly daemons: SimulatedDaemon[]
+  private readonly views: View[] = []
   private acts: number
   private pace = 0
   private calm = false
@@ -139,6 +141,7 @@ class World {
     if (circumstances.stormy) this.changeWeather()
     if (circumstances.crashEveryMs > 0) for (const daemon of this.daemons) this.endSometime(daemon)
     if (circumstances.clockJumps) this.jumpSometime()
+    if (circumstances.store.listingLagMs > 0) this.listSometime(scheduler.random(8))
     await scheduler.run(600_000, () => this.afterEvent() && this.acts <= 0)
   }
 
@@ -193,6 +196,16 @@ class World {
       scheduler.wallOffsetMs += jumpMs
       scheduler.note(`machine: the clock is set by ${jumpMs} ms`)
       this.jumpSometime()
+    })
+  }
+
+  /** Somebody lists, to restore from what he saw. */
+  private listSometime(random: Random): void {
+    const { scheduler, store, views } = this
+    scheduler.after(random.below(8000), undefined, () => {
+      if (this.calm || views.length >= VIEWS_MAX) return
+      views.push({ listed: store.list('generations/'), objects: new Map(store.objects) })
+      this.listSometime(random)
     })
   }
 
@@ -252,6 +265,7 @@ class World {
     for (const { process, failure } of daemons) {
       if (failure !== undefined) scheduler.fail(`stopping an idle ${process.name} failed: ${failure}`)
     }
+    await checkViews(this.views, this.ledger, scheduler)
     await checkRestores(store, this.checks, this.ledger, scheduler)
     if (scheduler.violation) throw scheduler.violation
   }

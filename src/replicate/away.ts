@@ -1,0 +1,49 @@
+// A key says that nobody has taken it only as long as nobody deletes it again, and retention does: what a writer that has gone on with
+// the generation wrote, long after. So whoever was away for as long as that may take looks before he claims, whether a snapshot of a
+// higher index is there: retention leaves one behind whatever it takes away. One listing of a generation's snapshots, after a pause.
+
+import type { TimerClock } from '../clock.js'
+import { parseKey, snapshotsPrefix } from '../model/layout.js'
+import type { Moment } from '../plan/snapshot-plan.js'
+import type { ReplicaClient } from '../replica/client.js'
+import { ProvenanceReader } from '../restore/provenance-reader.js'
+import { WriterConflict } from './claim.js'
+
+export interface AwayOptions {
+  readonly client: ReplicaClient
+  readonly clock: TimerClock
+  /** So long after a claim, or a look, nobody else can have gone on and deleted what he had written. */
+  readonly certainForMs: number
+}
+
+export class Away {
+  private certainAt: Moment | undefined
+
+  constructor(private readonly options: AwayOptions) {}
+
+  now(): Moment {
+    const { clock } = this.options
+    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+  }
+
+  /** At `moment` nobody else had gone on; undefined when that was never seen. */
+  heardOf(moment: Moment | undefined): void {
+    this.certainAt = moment
+  }
+
+  /** Before something is written to `index`. Throws WriterConflict when somebody was there. */
+  async look(generation: string, index: number, signal: AbortSignal): Promise<void> {
+    const { client, certainForMs } = this.options
+    const { certainAt } = this
+    const now = this.now()
+    // A machine that was suspended may tell by its wall clock only.
+    const elapsedMs = (since: Moment) =>
+      Math.max(Math.abs(now.wallMs - since.wallMs), now.monotonicMs - since.monotonicMs)
+    if (certainAt && elapsedMs(certainAt) < certainForMs) return
+    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
+      if ((parseKey(info.key)?.index ?? 0) <= index) continue
+      throw new WriterConflict(info.key, await new ProvenanceReader(client, signal).read(info), undefined)
+    }
+    this.certainAt = now
+  }
+}
