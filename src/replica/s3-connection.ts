@@ -14,6 +14,7 @@ import { withBoundedAnswers } from './s3-answers.js'
 import type { S3Credentials } from './s3-credentials.js'
 import type { S3Place } from './s3-endpoint.js'
 import { s3Error } from './s3-errors.js'
+import { withRenewedCredentials } from './s3-renewal.js'
 
 export interface S3ConnectionOptions {
   readonly credentials: S3Credentials | undefined
@@ -35,7 +36,8 @@ export function connect(place: S3Place, options: S3ConnectionOptions): S3Client 
     forcePathStyle: place.forcePathStyle,
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
     ignoreConfiguredEndpointUrls: true,
-    ...(credentials ? { credentials } : {}),
+    // Without credentials the SDK's chain looks for some; that reads a profile's files again whenever it is asked anew.
+    ...(credentials ? { credentials } : { ignoreCache: true }),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
@@ -52,7 +54,8 @@ export function connect(place: S3Place, options: S3ConnectionOptions): S3Client 
     },
   } satisfies S3ClientConfig
   const region = place.region ?? lookUpRegion(place.bucket, common)
-  return withBoundedAnswers(withServerDate(withContentMd5(construct({ ...common, region }))))
+  const client = withBoundedAnswers(withServerDate(withContentMd5(construct({ ...common, region }))))
+  return credentials ? client : withRenewedCredentials(client)
 }
 
 /** The SDK warns of old Node versions on stderr, in several lines, at its first construction. */

@@ -31,7 +31,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   QuotaExceeded: 'the quota of the bucket is used up; raise it, or keep less',
   EntityTooLarge: 'the store refuses an object of this size',
   CredentialsProviderError:
-    'no credentials found; set access-key-id and secret-access-key, or LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY',
+    'no credentials found; set access-key-id and secret-access-key, or LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY; where a profile, a container or a role is to give them out, it does not',
   ECONNREFUSED: 'connection refused; check "endpoint", and that the store is running',
   ECONNRESET: 'the connection was cut; the store may be down or restarting',
   EPIPE: 'the connection was cut; the store may be down or restarting',

@@ -312,7 +312,8 @@ begin with \`x-\` are ignored, so that anchors have a place. \`litestream doctor
 - **Durations** need a unit: \`1h30m\`, \`500ms\`. A day is \`24h\`. (0.3.13 takes a bare number for nanoseconds.)
 - **Sizes**: \`128MiB\`, \`64MB\`, or bytes.
 - **Credentials** of S3: those of the replica, else of the root, else \`AWS_ACCESS_KEY_ID\` and \`AWS_SECRET_ACCESS_KEY\`, else
-  \`LITESTREAM_ACCESS_KEY_ID\` and \`LITESTREAM_SECRET_ACCESS_KEY\`, else profile, container or machine role of AWS.
+  \`LITESTREAM_ACCESS_KEY_ID\` and \`LITESTREAM_SECRET_ACCESS_KEY\`, else profile, web identity, container or machine role of AWS.
+  Those are renewed when they end, before their time too when the store refuses them.
 - Refused by name, so that nothing is stored where or how it should not be: \`age\`; the types \`abs\`, \`gcs\`, \`sftp\` and their keys.
 `
 

@@ -1,5 +1,5 @@
-// A small S3-compatible store in this process, for what a real one cannot be made to do: refuse single operations, ignore
-// conditions, tell another time. Path style, one bucket, no check of signatures. Keeps every request.
+// A small S3-compatible store in this process, for what a real one cannot be made to do: refuse single operations, ignore or refuse
+// conditions, let keys expire, tell another time. Path style, one bucket, no check of signatures. Keeps every request.
 
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { listening } from './listening.js'
@@ -10,6 +10,8 @@ export interface FakeStoreOptions {
   /** Answered with AccessDenied. */
   readonly deny?: readonly Operation[]
   readonly ignoreIfNoneMatch?: boolean
+  /** Asked first, of every request: a status and S3's code that it is answered with, or undefined. */
+  readonly refuse?: (request: FakeRequest) => readonly [number, string] | undefined
   /** Added to the time in the Date header. */
   readonly aheadMs?: number
 }
@@ -18,6 +20,11 @@ export interface FakeRequest {
   readonly method: string
   readonly url: string
   readonly headers: IncomingHttpHeaders
+}
+
+/** The access key that signed. */
+export function signerOf({ headers }: FakeRequest): string {
+  return /Credential=([^/]*)\//.exec(headers.authorization ?? '')?.[1] ?? ''
 }
 
 export interface FakeStore {
@@ -30,14 +37,20 @@ export interface FakeStore {
 /** Gone when the test ends. The bucket is `bkt`. */
 export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeStore> {
   const objects = new Map<string, Buffer>()
+  const times = new Map<string, string>()
   const uploads = new Map<string, Buffer[]>()
   const requests: FakeRequest[] = []
+  const store = (key: string, bytes: Buffer): void => {
+    objects.set(key, bytes)
+    times.set(key, new Date().toISOString())
+  }
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
     incoming.on('end', () => {
       const { method = '', url = '', headers } = incoming
-      requests.push({ method, url, headers })
+      const request = { method, url, headers }
+      requests.push(request)
       const { pathname, searchParams: query } = new URL(url, 'http://x')
       const key = decodeURIComponent(pathname.replace(/^\/bkt\/?/, ''))
       const body = Buffer.concat(chunks)
@@ -51,15 +64,26 @@ export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeSto
         refuse(403, 'AccessDenied')
         return true
       }
+      const refused = options.refuse?.(request)
+      if (refused) return refuse(...refused)
       const isTaken = objects.has(key) && headers['if-none-match'] === '*' && !options.ignoreIfNoneMatch
       if (method === 'GET' && key === '') {
         if (denied('list')) return
         const prefix = query.get('prefix') ?? ''
-        const found = [...objects].filter(([one]) => one.startsWith(prefix)).sort()
-        const entries = found.map(
-          ([one, bytes]) => `<Contents><Key>${one}</Key><Size>${bytes.length}</Size></Contents>`,
-        )
-        response.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${entries.join('')}</ListBucketResult>`)
+        const below = new Set<string>()
+        const entries: string[] = []
+        for (const one of [...objects.keys()].filter((one) => one.startsWith(prefix)).sort()) {
+          const slash = query.get('delimiter') === '/' ? one.indexOf('/', prefix.length) : -1
+          const size = objects.get(one)?.length
+          if (slash >= 0) below.add(one.slice(0, slash + 1))
+          else
+            entries.push(
+              `<Contents><Key>${one}</Key><Size>${size}</Size><LastModified>${times.get(one)}</LastModified></Contents>`,
+            )
+        }
+        const names = [...below].map((one) => `<CommonPrefixes><Prefix>${one}</Prefix></CommonPrefixes>`)
+        const listing = `<IsTruncated>false</IsTruncated>${entries.join('')}${names.join('')}`
+        response.end(`<ListBucketResult>${listing}</ListBucketResult>`)
       } else if (method === 'GET') {
         if (denied('get')) return
         const bytes = objects.get(key)
@@ -81,12 +105,12 @@ export async function fakeStore(options: FakeStoreOptions = {}): Promise<FakeSto
         response.writeHead(200, { etag: '"part"' }).end()
       } else if (method === 'POST') {
         if (isTaken) return refuse(412, 'PreconditionFailed')
-        objects.set(key, Buffer.concat(uploads.get('one') ?? []))
+        store(key, Buffer.concat(uploads.get('one') ?? []))
         response.end('<CompleteMultipartUploadResult><ETag>"whole"</ETag></CompleteMultipartUploadResult>')
       } else if (method === 'PUT') {
         if (denied('put')) return
         if (isTaken) return refuse(412, 'PreconditionFailed')
-        objects.set(key, body)
+        store(key, body)
         response.writeHead(200, { etag: '"x"' }).end()
       } else {
         if (!query.has('uploadId') && denied('delete')) return
