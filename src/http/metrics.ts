@@ -142,6 +142,12 @@ export const METRICS: readonly Metric[] = [
   ofDatabase('gauge', 'litestream_wal_frames', 'Committed frames in the WAL', (d) => d.wal?.frames),
   ofDatabase('gauge', 'litestream_wal_backfilled_frames', 'Those that are in the database', (d) => d.wal?.backfilled),
   ofReplica('gauge', 'litestream_replica_healthy', '1 when the replica is up to date', (r) => Number(r.healthy)),
+  ofReplica('gauge', 'litestream_replica_stand_by', '1 while another writer has the replica', (r) =>
+    Number(r.state === 'stand-by'),
+  ),
+  ofReplica('gauge', 'litestream_replica_overflowed', '1 while changes are not collected any more', (r) =>
+    Number(r.state === 'overflowed'),
+  ),
   ofReplica('gauge', 'litestream_replica_seconds_behind', 'Age of the oldest change that is not acknowledged', (r) =>
     seconds(r.behindMs),
   ),

@@ -25,6 +25,10 @@ export type ReplicaWord =
   | 'failing'
   /** It was asked and did not answer, or what was in it is gone. */
   | 'unreachable'
+  /** Nothing more is collected for it: what waits has reached its bound, or has no place to wait in. */
+  | 'overflowed'
+  /** Another writer has it, and it is left to that one. */
+  | 'stand-by'
   /** The database cannot be observed. */
   | 'waiting'
 
@@ -76,12 +80,26 @@ export interface ReplicaFacts {
   readonly probe?: { readonly problem: string | undefined; readonly ageMs: number } | undefined
   /** For how long an answer has been waited for. */
   readonly askedForMs?: number | undefined
+  /** Another writer has the replica. `behindMs` is then how long nothing has shown that it does its work. */
+  readonly standsBy?: { readonly other: string; readonly silenceMs: number } | undefined
+  /** Why changes are not collected any more. */
+  readonly overflow?: string | undefined
 }
 
 export function judgeReplica(facts: ReplicaFacts): Verdict<ReplicaWord> {
-  const { established, behindMs, maxBehindMs, failure, probe, askedForMs = 0 } = facts
+  const { established, behindMs, maxBehindMs, probe, askedForMs = 0, standsBy, overflow } = facts
   const snapshot = facts.snapshotShare
-  const trouble = failure && `${failure.message} (failing for ${seconds(failure.ageMs)}, ${tries(failure.count)})`
+  const trouble = troubleOf(facts)
+  const behind = `${seconds(behindMs)} behind, allowed are ${seconds(maxBehindMs)}`
+  if (standsBy) {
+    const left = `it is left to ${standsBy.other}`
+    if (behindMs <= maxBehindMs) {
+      const until = `until that one stops or writes nothing for ${seconds(standsBy.silenceMs)}`
+      return { state: 'stand-by', healthy: true, reason: `${left} ${until}` }
+    }
+    if (trouble !== undefined) return { state: 'failing', healthy: false, reason: `${behind}: ${trouble}` }
+    return { state: 'behind', healthy: false, reason: `${behind}: ${left}, which writes nothing` }
+  }
   if (!established) {
     const reason = (text: string): string => `nothing is backed up yet: ${text}`
     if (trouble !== undefined) return { state: 'failing', healthy: false, reason: reason(trouble) }
@@ -95,12 +113,16 @@ export function judgeReplica(facts: ReplicaFacts): Verdict<ReplicaWord> {
     if (!facts.observable) return { state: 'waiting', healthy: false, reason: reason('waiting for the database') }
     return { state: 'starting', healthy: false, reason: reason('looking at what the replica holds') }
   }
+  if (overflow !== undefined) {
+    const late = behindMs > maxBehindMs
+    const parts = [late ? behind : undefined, trouble, probe?.problem].filter((part) => part !== undefined)
+    return { state: 'overflowed', healthy: !late && probe?.problem === undefined, reason: parts.join(': ') }
+  }
   if (probe?.problem !== undefined) return { state: 'unreachable', healthy: false, reason: probe.problem }
   if (askedForMs > ANSWER_MS_MAX) {
     return { state: 'unreachable', healthy: false, reason: `it has not answered for ${seconds(askedForMs)}` }
   }
   if (behindMs > maxBehindMs) {
-    const behind = `${seconds(behindMs)} behind, allowed are ${seconds(maxBehindMs)}`
     if (trouble !== undefined) return { state: 'failing', healthy: false, reason: `${behind}: ${trouble}` }
     return { state: 'behind', healthy: false, reason: behind }
   }
@@ -109,6 +131,14 @@ export function judgeReplica(facts: ReplicaFacts): Verdict<ReplicaWord> {
   if (!facts.observable) return { state: 'waiting', healthy: true, reason: 'holds all that was seen of the database' }
   if (behindMs > 0) return { state: 'syncing', healthy: true, reason: 'changes are on their way' }
   return { state: 'ok', healthy: true, reason: 'everything is in the replica' }
+}
+
+function troubleOf({ failure, overflow }: ReplicaFacts): string | undefined {
+  const parts = [
+    overflow && `changes are not collected any more: ${overflow}`,
+    failure && `${failure.message} (failing for ${seconds(failure.ageMs)}, ${tries(failure.count)})`,
+  ].filter((part) => part !== undefined)
+  return parts.length === 0 ? undefined : parts.join('; ')
 }
 
 const seconds = (ms: number): string => (ms < 10_000 ? `${(ms / 1000).toFixed(1)}s` : `${Math.round(ms / 1000)}s`)

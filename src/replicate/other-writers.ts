@@ -3,6 +3,7 @@
 
 import type { TimerClock } from '../clock.js'
 import type { Logger } from '../logger.js'
+import type { Provenance } from '../model/provenance.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { nameOf, type WriterConflict } from './claim.js'
 import { takeCleanStop, writeCleanStop } from './clean-stop.js'
@@ -36,6 +37,11 @@ export class OtherWriters {
   /** One was met, and the replica is left to it. */
   get standingBy(): boolean {
     return this.standBy !== undefined
+  }
+
+  /** The one that was met and has the replica, and how it does. */
+  get standsBy(): Pick<StandBy, 'other' | 'silenceMs' | 'overdueMs'> | undefined {
+    return this.standBy
   }
 
   /** While standing by: until the next look. */
@@ -75,13 +81,13 @@ export class OtherWriters {
     const who = nameOf(other)
     log.warn('another writer has gone on with this generation', { key, other: who, writer, 'on-conflict': onConflict })
     if (onConflict === 'new-generation') return `${who} has gone on with the generation`
-    this.standBy = new StandBy(client, clock, takeOverAfterMs)
+    this.standBy = new StandBy(client, clock, takeOverAfterMs, who)
     return undefined
   }
 
-  /** True when it is our turn (again). */
-  async ourTurn(signal: AbortSignal): Promise<boolean> {
-    const why = await this.standBy?.look(signal)
+  /** True when it is our turn (again). `source`: the state of our database. */
+  async ourTurn(source: Provenance['source'] | undefined, signal: AbortSignal): Promise<boolean> {
+    const why = await this.standBy?.look(source, signal)
     if (this.standBy && why === undefined) return false
     if (this.standBy) this.options.log.info('taking over', { reason: why })
     this.standBy = undefined

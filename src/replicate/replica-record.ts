@@ -39,6 +39,8 @@ export class ReplicaRecord {
   /** In a row, up to now. */
   failuresInARow = 0
   failingSinceMs = 0
+  /** Why changes are not collected any more, until the replica holds a state again. */
+  overflow: string | undefined
 
   /** Monotonic: the oldest change that waits, that is on its way, and that was seen when continuity was lost. */
   private waitingSinceMs: number | undefined
@@ -72,6 +74,7 @@ export class ReplicaRecord {
   /** The replica holds a state of the database, and is told every change since. */
   reached(): void {
     this.established = true
+    this.overflow = undefined
     this.apartSinceMs = undefined
     this.departedSinceMs = undefined
   }

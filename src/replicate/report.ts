@@ -9,6 +9,7 @@ import type { OperationCounts } from '../replica/with-counts.js'
 import type { WalReader } from '../source/wal-readers.js'
 import { VERSION } from '../version.js'
 import type { Follower } from './follower.js'
+import type { OtherWriters } from './other-writers.js'
 import type { Probe } from './probe.js'
 import type { ReplicaFailure, ReplicaRecord } from './replica-record.js'
 import type { SourceStats } from './source-stats.js'
@@ -43,7 +44,7 @@ export interface ReplicaReport extends Verdict<ReplicaWord> {
   readonly established: boolean
   /** `generation/index:offset`; empty before there is one. */
   readonly position: string
-  /** The age of the oldest change that is not acknowledged; 0 when there is none. */
+  /** The age of the oldest change that is not acknowledged; 0 when there is none. Standing by: how long the other writer is overdue. */
   readonly behindMs: number
   /** Absent while it is not known: a snapshot has to be taken. */
   readonly behindBytes?: number | undefined
@@ -79,7 +80,12 @@ export interface ReplicaUnit {
   readonly client: Pick<ReplicaClient, 'type' | 'url'>
   readonly counts: OperationCounts
   readonly maxBehindMs: number
-  readonly shipper: { readonly record: ReplicaRecord; readonly behindBytes: number; readonly position: string }
+  readonly shipper: {
+    readonly record: ReplicaRecord
+    readonly behindBytes: number
+    readonly position: string
+    readonly standsBy: OtherWriters['standsBy']
+  }
   readonly probe: Pick<Probe, 'result' | 'askedForMs'>
   readonly validator?: Pick<Validator, 'last' | 'lastOkAtMs' | 'counts'> | undefined
 }
@@ -109,9 +115,10 @@ function reportReplica(
   source: ReturnType<Follower['facts']>,
   nowMs: number,
 ): ReplicaReport {
-  const { record } = shipper
+  const { record, standsBy } = shipper
   const since = Math.min(record.behindSinceMs ?? nowMs, source.unreadSinceMs ?? nowMs)
-  const behindMs = Math.max(0, nowMs - since)
+  // What another writer sees to is not our arrear.
+  const behindMs = standsBy ? standsBy.overdueMs : Math.max(0, nowMs - since)
   const { lastFailure, failuresInARow, failingSinceMs, snapshotShare } = record
   const failing = failuresInARow > 0 && lastFailure !== undefined
   const verdict = judgeReplica({
@@ -120,6 +127,8 @@ function reportReplica(
     snapshotShare,
     behindMs,
     maxBehindMs,
+    standsBy,
+    overflow: record.overflow,
     failure: failing
       ? { message: lastFailure.message, ageMs: nowMs - failingSinceMs, count: failuresInARow }
       : undefined,

@@ -203,6 +203,10 @@ export class Shipper implements Sink {
     return this.others.standingBy
   }
 
+  get standsBy(): OtherWriters['standsBy'] {
+    return this.others.standsBy
+  }
+
   private get settled(): boolean {
     if (this.standingBy) return true
     if (this.failures.failing && !isLitestreamError(this.failures.last, 'SOURCE')) return true
@@ -257,6 +261,7 @@ export class Shipper implements Sink {
   /** The application goes on, and so does everybody else who follows it. What is missing is found by comparison later, or copied anew. */
   private overflow(error: LitestreamError): void {
     this.overflowed = true
+    this.record.overflow = messageOf(error)
     this.options.log.error('changes are not collected any more until the replica works again', { error })
     this.follower.leave(this)
     this.lost(messageOf(error))
@@ -313,7 +318,8 @@ export class Shipper implements Sink {
     if (!this.joined && !this.outgoing) {
       if (this.stopping) return 0
       if (this.standingBy) {
-        if (!(await this.others.ourTurn(this.abort.signal))) return this.others.pauseMs
+        const source = this.follower.state()?.source
+        if (!(await this.others.ourTurn(source, this.abort.signal))) return this.others.pauseMs
         this.looked = false
       }
       await this.establish()

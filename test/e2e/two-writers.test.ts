@@ -16,6 +16,7 @@ import { Random } from '../crash/random.js'
 import { runReal } from '../support/litestream-real.js'
 import { type MinioServer, minioServer } from '../support/minio.js'
 import type { Running } from '../support/process.js'
+import { runOurs } from '../support/programs.js'
 import { unconditional } from '../support/s3-proxy.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
@@ -154,7 +155,7 @@ describe.each([
 test('on-conflict: stand-by leaves the replica to the other daemon, and takes over when that one has stopped', async () => {
   const minio = await minioServer()
   const bucket = await minio.createBucket('two')
-  const { directory, target, sides } = await scene(minio, bucket, false, ', on-conflict: stand-by, take-over-after: 2s')
+  const { directory, target, sides } = await scene(minio, bucket, false, ', on-conflict: stand-by, take-over-after: 12s')
   const [first, second] = sides
   second.daemon = await start(second)
   await second.daemon.waitForLine(/continuing generation/)
@@ -165,9 +166,21 @@ test('on-conflict: stand-by leaves the replica to the other daemon, and takes ov
   const loser = lines(first, 'another writer has gone on').length > 0 ? first : second
   const winner = loser === first ? second : first
   await untilReplicated(first.app, target, directory)
+  // It says so, and is healthy.
+  const config = ['-config', join(loser.directory, 'litestream.yml')]
+  const status = await runOurs(['status', '-json', ...config])
+  expect(JSON.parse(status.stdout).databases[0].replicas).toMatchObject([
+    {
+      state: 'stand-by',
+      secondsBehind: 0,
+      reason: expect.stringMatching(/^it is left to .*litestream-node.* for 12s$/),
+    },
+  ])
+  expect(status).toMatchObject({ code: 0, stderr: '' })
+  expect(await runOurs(['databases', ...config])).toMatchObject({ code: 0, stderr: '' })
   expect((await (winner.daemon as Running).stop()).code).toBe(0)
   winner.daemon = undefined
-  await (loser.daemon as Running).waitForLine(/taking over/)
+  await (loser.daemon as Running).waitForLine(/taking over.*the other writer has stopped/)
   first.app.write('after the other has stopped')
   await untilReplicated(first.app, target, directory)
   const end = await (loser.daemon as Running).stop()

@@ -86,6 +86,7 @@ describe('/metrics', () => {
       `litestream_replica_wal_index{${db},name="s3"} 31`,
       `litestream_replica_wal_offset{${db},name="s3"} 4152`,
       `litestream_replica_seconds_behind{${db},name="s3"} 1.5`,
+      `litestream_replica_stand_by{${db},name="s3"} 0`,
       `litestream_replica_last_success_timestamp_seconds{${db},name="s3"} 1700000000.25`,
       `litestream_replica_last_verified_timestamp_seconds{${db},name="file"} 1700000001`,
       `litestream_replica_healed_total{${db},name="file"} 2`,
@@ -102,6 +103,13 @@ describe('/metrics', () => {
     // Never verified is not "verified in 1970".
     expect(text).not.toContain(`litestream_replica_last_verified_timestamp_seconds{${db},name="s3"}`)
     expect(text).toContain('process_resident_memory_bytes ')
+    for (const [state, name] of [
+      ['stand-by', 'stand_by'],
+      ['overflowed', 'overflowed'],
+    ] as const) {
+      const { get: other } = await serve(() => report({ state }))
+      expect((await other('/metrics')).text).toContain(`litestream_replica_${name}{${db},name="s3"} 1`)
+    }
   })
 })
 

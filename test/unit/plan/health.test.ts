@@ -32,6 +32,8 @@ test.for<[string, Partial<DatabaseFacts>, string, boolean]>([
 })
 
 const inSync: ReplicaFacts = { observable: true, established: true, behindMs: 0, maxBehindMs: 32_000 }
+const standsBy = { other: 'the one on web-2', silenceMs: 60_000 }
+const overflow = 'more than 1 GiB would wait in /tmp; raise max-spool-size'
 const failure = { message: 'connection refused', ageMs: 5000, count: 3 }
 
 test.for<[string, Partial<ReplicaFacts>, string, boolean, RegExp?]>([
@@ -58,6 +60,14 @@ test.for<[string, Partial<ReplicaFacts>, string, boolean, RegExp?]>([
   ['nothing yet, no database', { established: false, observable: false }, 'waiting', false, /nothing is backed up yet/],
   ['nothing yet, first snapshot', { established: false, snapshotShare: 0.999 }, 'snapshotting', false, /99 %/],
   ['nothing yet, and failing', { established: false, failure }, 'failing', false, /nothing.*connection refused/],
+  ['left to another writer', { standsBy }, 'stand-by', true, /left to the one on web-2 until.*nothing for 60s/],
+  ['left to another one, which is slow', { standsBy, behindMs: 20_000, failure }, 'stand-by', true],
+  ['left to another one, which does nothing', { standsBy, behindMs: 33_000 }, 'behind', false, /web-2, which writes n/],
+  ['left to another one, unreachable', { standsBy, behindMs: 33_000, failure }, 'failing', false, /33s.*refused/],
+  ['no room to wait in', { overflow, behindMs: 500 }, 'overflowed', true, /not collected any more: .*max-spool-size/],
+  ['no room, for long', { overflow, failure, behindMs: 33_000 }, 'overflowed', false, /33s.*max-spool.*refused/],
+  ['no room, and gone', { overflow, probe: { problem: 'no such bucket', ageMs: 1 } }, 'overflowed', false, /bucket/],
+  ['nothing yet, and no room', { established: false, overflow }, 'failing', false, /nothing.*max-spool-size/],
 ])('a replica: %s', ([, facts, state, healthy, reason = /\S/]) => {
   expect(judgeReplica({ ...inSync, ...facts })).toEqual({ state, healthy, reason: expect.stringMatching(reason) })
 })

@@ -5,12 +5,15 @@ import { segmentKey } from '../../../src/model/layout.js'
 import type { Provenance } from '../../../src/model/provenance.js'
 import { isOurs } from '../../../src/plan/claim-plan.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
-import { WriterConflict } from '../../../src/replicate/claim.js'
+import { nameOf, WriterConflict } from '../../../src/replicate/claim.js'
 import { parseCleanStop, readCleanStop, takeCleanStop, writeCleanStop } from '../../../src/replicate/clean-stop.js'
 import { OtherWriters } from '../../../src/replicate/other-writers.js'
+import { findResumePoint } from '../../../src/replicate/resume-point.js'
+import { StandBy } from '../../../src/replicate/stand-by.js'
 import { Unborn } from '../../../src/replicate/unborn.js'
 import { bodyOf, keysBelow } from '../../contract/bodies.js'
 import { recordingLogger } from '../../support/recording-logger.js'
+import { makePage, SyntheticReplica } from '../../support/synthetic-replica.js'
 
 const KEY = segmentKey('00000000000000aa', 1, 0)
 const { signal } = new AbortController()
@@ -130,15 +133,46 @@ test('standing by ends with the mark of the other one, or with its silence', asy
   const others = new OtherWriters(options)
   const conflict = new WriterConflict(KEY, mine, undefined)
   expect(others.met(conflict, 'me')).toBeUndefined()
-  expect(others).toMatchObject({ standingBy: true, pauseMs: 250 })
-  expect(await others.ourTurn(signal)).toBe(false)
+  expect(others).toMatchObject({ standingBy: true, pauseMs: 250, standsBy: { other: nameOf(mine), silenceMs: 1000 } })
+  expect(await others.ourTurn(undefined, signal)).toBe(false)
   pass(999)
-  expect(await others.ourTurn(signal)).toBe(false)
+  expect(await others.ourTurn(undefined, signal)).toBe(false)
   pass(1)
-  expect(await others.ourTurn(signal)).toBe(true)
+  expect(await others.ourTurn(undefined, signal)).toBe(true)
   expect(others).toMatchObject({ standingBy: false, pauseMs: 0 })
-  expect(await others.ourTurn(signal)).toBe(true)
+  expect(await others.ourTurn(undefined, signal)).toBe(true)
   expect(new OtherWriters({ ...options, onConflict: 'new-generation' }).met(conflict, 'me')).toContain('another writer')
+})
+
+test('while standing by it is known whether the other one does its work: something new, or what our database holds', async () => {
+  const client = new MemoryClient()
+  const { clock, pass } = manualClock()
+  const replica = new SyntheticReplica(client, { generation: '00000000000000aa', pageSize: 512, ours: true })
+  const page = makePage(1, 1, 512)
+  await replica.snapshot(page, 1000)
+  const standBy = new StandBy(client, clock, 4000, 'somebody')
+  expect(standBy).toMatchObject({ pauseMs: 1000, overdueMs: 0, other: 'somebody' })
+  const elsewhere = { cursor: { salt1: 7, salt2: 8, frames: 9, checksum1: 1, checksum2: 2, iChange: 3 } }
+  // Something new each time.
+  for (let i = 0; i < 3; i++) {
+    pass(1000)
+    await replica.segment([{ pages: new Map([[1, page]]), pageCount: 1 }], 2000 + i)
+    expect(await standBy.look(elsewhere, signal)).toBeUndefined()
+    expect(standBy.overdueMs).toBe(0)
+  }
+  // Nothing new, and our database is not what the replica holds.
+  pass(1000)
+  await standBy.look(elsewhere, signal)
+  pass(1500)
+  expect(standBy.overdueMs).toBe(1500)
+  // It is what the newest object stands for: idle, and up to date.
+  const point = await findResumePoint(client, signal)
+  await standBy.look(point?.provenance.source, signal)
+  pass(1000)
+  expect(standBy.overdueMs).toBe(0)
+  // Nobody looks any more: that shows by itself.
+  pass(5000)
+  expect(standBy.overdueMs).toBe(5000)
 })
 
 test('an unborn overlay goes at once when its snapshot cannot come any more, else when no request is under way', async () => {

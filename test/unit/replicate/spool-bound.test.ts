@@ -74,9 +74,11 @@ describe.each([
     const told = errors().filter((line) => line.message.startsWith('changes are not collected any more'))
     expect(told.map(({ attributes }) => String(attributes.error))).toEqual([expect.stringMatching(message)])
     expect(source.sinks.size).toBe(0)
+    expect(shipper.record.overflow).toMatch(message)
     client.down = false
     shipper.tryNow()
     await until(() => shipper.inSync, { what: 'it to catch up' })
+    expect(shipper.record.overflow).toBeUndefined()
     await shipper.stop(5000)
     expect((await restored(client)).equals(Buffer.concat(source.pages))).toBe(true)
     expect(await client.listNames('generations/')).toHaveLength(heal && fits ? 1 : 2)
