@@ -1,34 +1,36 @@
 // `litestream databases` as a health check of the real daemon: whatever breaks is told within a minute, and half a minute after it
 // was repaired the daemon is well again by itself. Most cases have small bounds, so that they take seconds.
 
-import { rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectsCommand,
   ListObjectsV2Command,
 } from '@aws-sdk/client-s3'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { minioServer, privateMinio } from '../support/minio.js'
 import { freePort } from '../support/minio-server.js'
-import type { Finished } from '../support/process.js'
-import { runOurs } from '../support/programs.js'
+import { needNamespaces } from '../support/observer/child.js'
+import { type Finished, run } from '../support/process.js'
+import { distMain, runOurs } from '../support/programs.js'
 import { tempDirectory } from '../support/temp.js'
 import { until } from '../support/until.js'
-import { App, s3Yaml, startWithConfig } from './replicating.js'
+import { App, fileTarget, s3Yaml, startThrough, startWithConfig, untilReplicated } from './replicating.js'
 
 const UNHEALTHY_MS_MAX = 60_000
 const REPAIRED_MS_MAX = 30_000
 
 const check = (directory: string) => runOurs(['databases', '-config', join(directory, 'litestream.yml')])
+type Check = () => Promise<Finished>
 
 /** Resolves with the check's stderr once it finds a fault that matches. */
-async function untilUnhealthy(directory: string, fault: RegExp): Promise<string> {
+async function untilUnhealthy(directory: string, fault: RegExp, how: Check = () => check(directory)): Promise<string> {
   let last: Finished | undefined
   const looked = async () => {
-    last = await check(directory)
+    last = await how()
     return last.code === 1 && fault.test(last.stderr) ? last.stderr : ''
   }
   const options = { what: `the check to find ${fault}`, timeoutMs: UNHEALTHY_MS_MAX, intervalMs: 100 }
@@ -37,15 +39,17 @@ async function untilUnhealthy(directory: string, fault: RegExp): Promise<string>
   })
 }
 
-async function untilHealthy(directory: string, timeoutMs = REPAIRED_MS_MAX): Promise<void> {
+async function untilHealthy(directory: string, how: Check = () => check(directory)): Promise<void> {
   let last: Finished | undefined
   const looked = async () => {
-    last = await check(directory)
+    last = await how()
     return last.code === 0 && last.stderr === ''
   }
-  await until(looked, { what: 'the check to find nothing', timeoutMs, intervalMs: 100 }).catch((cause) => {
-    throw new Error(`it said: ${JSON.stringify(last)}`, { cause })
-  })
+  await until(looked, { what: 'the check to find nothing', timeoutMs: REPAIRED_MS_MAX, intervalMs: 100 }).catch(
+    (cause) => {
+      throw new Error(`it said: ${JSON.stringify(last)}`, { cause })
+    },
+  )
 }
 
 test('without a daemon the files are checked; with one, also that somebody answers and that all is backed up', async () => {
@@ -79,21 +83,74 @@ dbs: [{path: ${path}, monitor-interval: 50ms, replicas: [{path: ${directory}/rep
   daemon.kill('SIGCONT')
   await untilHealthy(directory)
 
-  // Its replica cannot be written: too far behind after a while, and why; then repaired.
   daemon.kill('SIGKILL')
   await daemon.finished
   await untilUnhealthy(directory, /nobody answers at .*the daemon has died/)
   await startWithConfig(directory, yaml)
   await untilHealthy(directory)
-
-  app.close()
-  rmSync(path)
-  writeFileSync(
-    path,
-    'this is no database at all, and it is long enough to have a header of one hundred bytes. '.repeat(3),
-  )
-  await untilUnhealthy(directory, /msg="cannot read database" db=\S+ error="it is not a SQLite database"/)
 }, 180_000)
+
+describe('a database that becomes unreadable', () => {
+  const yamlOf = (directory: string, path: string) => `socket: {path: ${directory}/control.sock}
+dbs: [{path: ${path}, monitor-interval: 50ms, replicas: [{path: ${directory}/replica, sync-interval: 50ms}]}]
+`
+
+  test('something else in its place: told, and healthy again by itself when the database is back', async () => {
+    const directory = tempDirectory('health')
+    const app = new App(join(directory, 'storage', 'app.db'))
+    app.write('first')
+    await startWithConfig(directory, yamlOf(directory, app.path))
+    await untilHealthy(directory)
+    const text = 'this is no database at all, and it is long enough to have a header of one hundred bytes. '.repeat(3)
+    const troubles: [error: string, () => void][] = [
+      ['it is not a regular file', () => mkdirSync(app.path)],
+      ['it is not a SQLite database', () => writeFileSync(app.path, text)],
+      ['it is empty', () => writeFileSync(app.path, '')],
+      ['there is no such file', () => {}],
+    ]
+    const names = ['', '-wal', '-shm'].map((suffix) => `${app.path}${suffix}`)
+    for (const [error, put] of troubles) {
+      // As somebody does who restores something else by hand: the application is stopped, and its files are moved away.
+      app.close()
+      for (const name of names) if (existsSync(name)) renameSync(name, `${name}.aside`)
+      put()
+      const fault = await untilUnhealthy(directory, new RegExp(`msg="cannot read database" db=\\S+ error="${error}"`))
+      expect(fault.trim().split('\n'), error).toHaveLength(1)
+      rmSync(app.path, { recursive: true, force: true })
+      for (const name of names) if (existsSync(`${name}.aside`)) renameSync(`${name}.aside`, name)
+      app.reopen()
+      app.write(`after ${error}`)
+      await untilHealthy(directory)
+    }
+    await untilReplicated(app, fileTarget(`${directory}/replica`), directory)
+  }, 180_000)
+
+  test('its rights taken away from the user of the daemon and the check: told, and healthy again when they are back', async (context) => {
+    needNamespaces(context)
+    const directory = tempDirectory('health')
+    const app = new App(join(directory, 'storage', 'app.db'))
+    app.write('first')
+    // Root reads everything: without its capabilities it is an owner like any other.
+    const words = ['unshare', '--user', '--map-root-user', 'setpriv']
+    words.push('--bounding-set=-all', '--inh-caps=-all', '--no-new-privs')
+    const daemon = await startThrough(words, directory, yamlOf(directory, app.path))
+    const [file = '', ...rest] = [...words, process.execPath, await distMain()]
+    const how = () => run(file, [...rest, 'databases', '-config', join(directory, 'litestream.yml')])
+    await untilHealthy(directory, how)
+    chmodSync(app.path, 0o000)
+    await untilUnhealthy(directory, /msg="cannot read database" db=\S+ error=".*permission denied.*app\.db/, how)
+    chmodSync(app.path, 0o644)
+    await untilHealthy(directory, how)
+    // The directory too: then the daemon cannot even see it.
+    chmodSync(dirname(app.path), 0o000)
+    await untilUnhealthy(directory, /msg="cannot read database" db=\S+ error=".*permission denied/, how)
+    await daemon.waitForLine(/permission denied|EACCES/)
+    chmodSync(dirname(app.path), 0o755)
+    app.write('second')
+    await untilHealthy(directory, how)
+    await untilReplicated(app, fileTarget(`${directory}/replica`), directory)
+  }, 180_000)
+})
 
 /** Between the daemon and MinIO; while it is cut nothing gets through in either direction, and nobody is told. */
 async function cuttableProxy(target: number) {
