@@ -3,6 +3,7 @@
 import type { Bench } from './bench.js'
 import { bigBench, flatBench, webBench } from './bench-loads.js'
 import { checkpointsBench } from './checkpoints.js'
+import { healthBench } from './health.js'
 import { manyBench } from './many.js'
 import { restoreBench } from './restore.js'
 import { snapshotBench } from './snapshot.js'
@@ -17,6 +18,7 @@ export const BENCHES: readonly Bench[] = [
   restoreBench,
   manyBench,
   startBench,
+  healthBench,
 ]
 
 export const GROUPS: Readonly<Record<string, readonly string[]>> = {

@@ -61,6 +61,7 @@ function exponents(cases: readonly string[], values: (of: string, row: Row) => n
   if (before === undefined || last === undefined) return []
   const sizeOf = (of: string) => Number(of.replace(/[^\d.]/g, ''))
   const work = Math.log(sizeOf(last) / sizeOf(before))
+  if (!Number.isFinite(work)) return [] // from nothing to something is no proportion
   return rows.map((row) => {
     const exponent = Math.log(values(last, row) / values(before, row)) / work
     return Number.isFinite(exponent) ? exponent.toFixed(2) : ''

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { prepareImages } from '../support/containers/docker.js'
 import { isPrinted, KamalHost } from '../support/containers/kamal.js'
 import { needDocker } from '../support/programs.js'
+import { until } from '../support/until.js'
 
 beforeAll(prepareImages, 25 * 60_000)
 
@@ -21,6 +22,7 @@ const LINES = {
   logs: 'kamal accessory logs litestream',
   details: 'kamal accessory details litestream',
   databases: 'kamal accessory exec --reuse litestream "litestream databases"',
+  status: 'kamal accessory exec --reuse litestream "litestream status"',
   generations: `kamal accessory exec --reuse litestream "litestream generations ${PRODUCTION}"`,
   databasesInNew: 'kamal accessory exec litestream databases',
   databasesTwice: 'kamal accessory exec litestream litestream databases',
@@ -62,6 +64,15 @@ describe('every day', () => {
         ...[PRODUCTION, ...OTHERS].flatMap((path) => [path, 's3']),
         '',
       ])
+      // The last commits may still be on their way.
+      let status = await host.line(LINES.status)
+      const settled = async () => {
+        status = await host.line(LINES.status)
+        return status.stdout.match(/^s3 +ok +0s /gm)?.length === 4
+      }
+      await until(settled, { what: 'four replicas to be ok' })
+      expect([status.code, status.stderr]).toEqual([0, ''])
+      for (const path of [PRODUCTION, ...OTHERS]) expect(status.stdout).toContain(`${path}: ok (`)
       expect(await host.line(LINES.databasesInNew)).toMatchObject({ code: 0, stdout: table })
       expect(await host.line(LINES.databasesTwice)).toMatchObject({ code: 0, stdout: table })
       expect((await host.line(LINES.details)).stdout).toContain('(healthy)')

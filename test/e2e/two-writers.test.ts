@@ -155,7 +155,12 @@ describe.each([
 test('on-conflict: stand-by leaves the replica to the other daemon, and takes over when that one has stopped', async () => {
   const minio = await minioServer()
   const bucket = await minio.createBucket('two')
-  const { directory, target, sides } = await scene(minio, bucket, false, ', on-conflict: stand-by, take-over-after: 12s')
+  const { directory, target, sides } = await scene(
+    minio,
+    bucket,
+    false,
+    ', on-conflict: stand-by, take-over-after: 12s',
+  )
   const [first, second] = sides
   second.daemon = await start(second)
   await second.daemon.waitForLine(/continuing generation/)
