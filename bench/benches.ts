@@ -3,10 +3,13 @@
 import type { Bench } from './bench.js'
 import { bigBench, flatBench, webBench } from './bench-loads.js'
 import { checkpointsBench } from './checkpoints.js'
+import { growthDatabasesBench, growthRatesBench, growthSizesBench } from './growth.js'
+import { growthObjectsBench } from './growth-objects.js'
 import { healthBench } from './health.js'
 import { manyBench } from './many.js'
 import { restoreBench } from './restore.js'
 import { snapshotBench } from './snapshot.js'
+import { soakBench } from './soak.js'
 import { startBench } from './start.js'
 
 export const BENCHES: readonly Bench[] = [
@@ -19,10 +22,17 @@ export const BENCHES: readonly Bench[] = [
   manyBench,
   startBench,
   healthBench,
+  soakBench,
+  growthSizesBench,
+  growthDatabasesBench,
+  growthRatesBench,
+  growthObjectsBench,
 ]
 
 export const GROUPS: Readonly<Record<string, readonly string[]>> = {
   compare: ['web', 'flat', 'big', 'checkpoints'],
+  growth: ['growth-sizes', 'growth-databases', 'growth-rates', 'growth-objects'],
+  all: ['web', 'flat', 'big', 'checkpoints', 'snapshot', 'restore', 'many', 'start'],
 }
 
 /** The benchmarks of a name; undefined of an unknown one. */

@@ -2,7 +2,7 @@
 
 import type { Contender } from './contenders.js'
 import type { LoadOptions, LoadReport } from './loads.js'
-import type { Run } from './result.js'
+import type { Figures, Run } from './result.js'
 import { Scene, type SceneOptions } from './scene.js'
 import type { Stage } from './stage.js'
 import { trafficBetween, trafficOf, writesIn } from './traffic.js'
@@ -38,6 +38,8 @@ export async function measure(
   options: SceneOptions,
   load: LoadOptions,
   repetition: number,
+  /** More figures of the scene, once the replica is complete and its figures are taken. */
+  afterwards?: (scene: Scene, last: number) => Promise<Figures>,
 ): Promise<Run> {
   const scene = await Scene.start(stage, contender, options)
   let walPeakBytes = 0
@@ -70,7 +72,8 @@ export async function measure(
       writeRequests: writesIn(traffic),
       foreignBytes,
     }
-    return { contender, repetition, figures: { ...report, walPeakBytes, ...replicator } }
+    const more = await afterwards?.(scene, report.lastTransaction)
+    return { contender, repetition, figures: { ...report, walPeakBytes, ...replicator, ...more } }
   } finally {
     clearInterval(watch)
     await scene.remove()

@@ -1,5 +1,6 @@
 // Runs one benchmark from beginning to end; the result says where and how.
 
+import type { MinioServer } from '../test/support/minio.js'
 import type { Bench } from './bench.js'
 import { describeMachine } from './machine.js'
 import type { Result } from './result.js'
@@ -16,11 +17,12 @@ export async function runBench(
   bench: Bench,
   given: Readonly<Record<string, string>>,
   say: (text: string) => void,
+  lent?: MinioServer,
 ): Promise<Result> {
   const settings = parseSettings(bench.flags, given)
   say(`${bench.name}: about ${minutes(bench.estimateSeconds(settings))}`)
   const began = new Date()
-  const stage = await openStage(say)
+  const stage = await openStage(say, lent)
   const interrupted = () => void stage.close().finally(() => process.exit(130))
   for (const signal of SIGNALS) process.once(signal, interrupted)
   try {

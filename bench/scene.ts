@@ -26,6 +26,8 @@ export interface SceneOptions {
   readonly syncIntervalMs?: number | undefined
   /** The address of the store, for a replicator that is to reach it another way. */
   readonly endpoint?: string | undefined
+  /** Nobody else wants a database of this size: it is made in place, and no second one is kept. */
+  readonly once?: boolean | undefined
 }
 
 const POLL_MS = 100
@@ -79,7 +81,8 @@ export class Scene implements Place {
 
   private async begin(): Promise<void> {
     const { stage, options, contender } = this
-    await stage.copyTemplate(options.databaseBytes, this.databasePath)
+    if (options.once) await stage.fill(options.databaseBytes, this.databasePath)
+    else await stage.copyTemplate(options.databaseBytes, this.databasePath)
     await this.application.call('open', this.databasePath)
     // A first write, so that there is a WAL to follow.
     await this.application.call('load', { kind: 'web', forMs: 1, seed: 1 })

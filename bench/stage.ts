@@ -29,12 +29,14 @@ export interface Stage {
 /** Of every database that is filled; loads have seeds of their own. */
 const FILL_SEED = 1
 
-export async function openStage(say: (text: string) => void): Promise<Stage> {
+/** With a store of its own, unless one is lent, which nobody else may use meanwhile: its counters are read. */
+export async function openStage(say: (text: string) => void, lent?: MinioServer): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'litestream-bench-'))
   const program = fileURLToPath(new URL('./application-program.ts', import.meta.url))
   const application = await childProgram(relative(join(projectRoot, 'test'), program))
   const contenders = await availableContenders()
-  const minio = await privateMinio()
+  const own = lent ? undefined : await privateMinio()
+  const minio = lent ?? own!
   const templates = new Map<number, string>()
 
   const fill = async (bytes: number, path: string): Promise<void> => {
@@ -61,7 +63,7 @@ export async function openStage(say: (text: string) => void): Promise<Stage> {
     },
     say,
     async close() {
-      await minio.remove()
+      await own?.remove()
       rmSync(directory, { recursive: true, force: true })
     },
   }

@@ -55,16 +55,29 @@ function contendersTable(bench: Bench, result: Result): string {
   return table(['', ...present.map((name) => LABELS[name]), ...ratios, ...(hasAims ? ['aim', ''] : [])], rows)
 }
 
-/** Of the last step: 1 is in proportion, 0 is not at all. */
-function exponents(cases: readonly string[], values: (of: string, row: Row) => number, rows: readonly Row[]): string[] {
-  const [before, last] = cases.slice(-2)
-  if (before === undefined || last === undefined) return []
-  const sizeOf = (of: string) => Number(of.replace(/[^\d.]/g, ''))
-  const work = Math.log(sizeOf(last) / sizeOf(before))
-  if (!Number.isFinite(work)) return [] // from nothing to something is no proportion
-  return rows.map((row) => {
-    const exponent = Math.log(values(last, row) / values(before, row)) / work
-    return Number.isFinite(exponent) ? exponent.toFixed(2) : ''
+const sizeOf = (of: string): number => Number(/[\d.]+/.exec(of)?.[0])
+
+/** For each kind of case, of its last step: 1 is in proportion, 0 is not at all. */
+function exponents(
+  cases: readonly string[],
+  value: (of: string, row: Row) => number,
+  rows: readonly Row[],
+): string[][] {
+  const kinds = new Map<string, string[]>()
+  for (const of of cases) {
+    const kind = of.replace(/[\d.]+ /, '')
+    kinds.set(kind, [...(kinds.get(kind) ?? []), of])
+  }
+  return [...kinds].flatMap(([kind, own]) => {
+    const [before, last] = own.slice(-2)
+    if (before === undefined || last === undefined) return []
+    const work = Math.log(sizeOf(last) / sizeOf(before))
+    if (!Number.isFinite(work)) return [] // from nothing to something is no proportion
+    const grows = rows.map((row) => {
+      const exponent = Math.log(value(last, row) / value(before, row)) / work
+      return Number.isFinite(exponent) ? exponent.toFixed(2) : ''
+    })
+    return [[`exponent of the last step${kinds.size > 1 ? `, ${kind}` : ''}`, ...grows]]
   })
 }
 
@@ -76,8 +89,7 @@ function casesTables(bench: Bench, result: Result): string {
       const rows = bench.rows.filter(({ figure }) => valuesOf(runs, figure).length > 0)
       const values = (of: string, { figure, over }: Row) => aggregate(valuesOf(runs, figure, { of }), over)
       const lines = cases.map((of) => [of, ...rows.map((row) => cell(valuesOf(runs, row.figure, { of }), row))])
-      const grows = exponents(cases, values, rows)
-      if (grows.length > 0) lines.push(['exponent of the last step', ...grows])
+      lines.push(...exponents(cases, values, rows))
       return `${LABELS[contender]}:\n\n${table(['', ...rows.map(({ label }) => label)], lines)}`
     })
     .join('\n\n')

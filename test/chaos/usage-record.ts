@@ -3,6 +3,7 @@
 import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 interface Usage {
+  readonly seconds: number
   readonly rssBytes: number
   readonly descriptors: number
 }
@@ -24,6 +25,11 @@ export class UsageRecord {
     clearInterval(this.timer)
   }
 
+  /** All of them so far, in order. */
+  get samples(): readonly Usage[] {
+    return this.seen
+  }
+
   /** The largest values, and the means of the first and last tenths of the samples: they tell whether something grows. */
   summary() {
     const tenth = Math.max(1, Math.floor(this.seen.length / 10))
@@ -43,19 +49,20 @@ export class UsageRecord {
 
   private sample(): void {
     const pid = this.pidOf()
-    const usage = pid === undefined ? undefined : usageOf(pid)
+    const seconds = Math.round((performance.now() - this.startMs) / 1000)
+    const usage = pid === undefined ? undefined : usageOf(pid, seconds)
     if (!usage) return
     this.seen.push(usage)
-    const seconds = Math.round((performance.now() - this.startMs) / 1000)
     if (this.csvPath) appendFileSync(this.csvPath, `${seconds},${pid},${usage.rssBytes},${usage.descriptors}\n`)
   }
 }
 
 /** Undefined for a process that has ended. */
-function usageOf(pid: number): Usage | undefined {
+function usageOf(pid: number, seconds: number): Usage | undefined {
   try {
     const rss = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
-    return rss ? { rssBytes: Number(rss[1]) * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length } : undefined
+    const descriptors = readdirSync(`/proc/${pid}/fd`).length
+    return rss ? { seconds, rssBytes: Number(rss[1]) * 1024, descriptors } : undefined
   } catch {
     return undefined
   }
