@@ -99,7 +99,10 @@ export const CANARIES: readonly Canary[] = [
   {
     name: 'the salts are ignored: nobody looks whether the WAL was restarted while it was read',
     module: method('replicate/wal-tracker', 'WalTracker', 'stillIn', () => () => true),
-    changes: { circumstances: { preemptChance: 0.1 } },
+    changes: {
+      circumstances: { preemptChance: 0.1, monitorIntervalMs: 100 },
+      habits: { autoCheckpointFrames: 4, checkpointModes: ['RESTART'], checkpointChance: 0.2, readerChance: 0 },
+    },
   },
   {
     name: 'the commit gate is skipped: commit marks in the WAL are believed',
@@ -128,6 +131,11 @@ export const CANARIES: readonly Canary[] = [
     ],
   },
   {
+    name: 'any empty WAL is taken for the one that was seen before',
+    module: ['sqlite/wal-index', () => ({ hasName: () => true })],
+    changes: { habits: { closeChance: 0.2 }, circumstances: { crashEveryMs: 1500, daemons: 1 } },
+  },
+  {
     name: 'lost continuity is not told',
     module: method('replicate/shipper', 'Shipper', 'lost', () => () => {}),
   },
@@ -152,6 +160,7 @@ export const CANARIES: readonly Canary[] = [
         },
       }),
     ],
+    changes: { circumstances: { crashEveryMs: 1500 }, store: { conditional: false, listingLagMs: 0 } },
   },
   {
     name: 'an upload is acknowledged before it is stored',
@@ -246,6 +255,22 @@ export const CANARIES: readonly Canary[] = [
             throw error
           }),
       })),
+    },
+  },
+  {
+    name: 'an index is not closed before the next opens',
+    module: method('replicate/replica-writer', 'ReplicaWriter', 'close', () => async () => {}),
+    changes: {
+      circumstances: { daemons: 2, crashEveryMs: 1500, snapshotIntervalMs: 400 },
+      store: { conditional: true },
+    },
+  },
+  {
+    name: 'a key that is free is taken for one that nobody had, however long ago',
+    module: method('replicate/away', 'Away', 'look', () => async () => {}),
+    changes: {
+      circumstances: { daemons: 2, retentionMs: 1000, snapshotIntervalMs: 400, stormy: true },
+      store: { conditional: true },
     },
   },
   {

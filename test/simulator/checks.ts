@@ -9,7 +9,7 @@
 // what expires from retention), that is checked: nothing restores to a wrong state, and in the end all is right.
 
 import { parseKey } from '../../src/model/layout.js'
-import { buildTimelines } from '../../src/model/timeline.js'
+import { buildTimelines, type GenerationTimeline, type ListedObject } from '../../src/model/timeline.js'
 import { chooseRestore } from '../../src/plan/restore-choice.js'
 import type { RestorePlan } from '../../src/plan/restore-plan.js'
 import type { Place } from '../../src/replicate/replica-writer.js'
@@ -37,6 +37,7 @@ interface Run {
 
 export class Checks {
   private readonly known = new Map<string, PlainObject>()
+  private readonly timelines = new Map<string, GenerationTimeline>()
   /** The highest index that something was deleted of, by whoever did not see all of it. */
   private readonly expiredTo = new Map<string, number>()
   private readonly gone = new Map<string, PlainObject>()
@@ -74,8 +75,10 @@ export class Checks {
       this.scheduler.fail(`${stored.key} was replaced by something else`)
     }
     const object = readObject(stored)
-    if (!object || (before && !changed)) return
+    if (!object) return
     this.known.set(object.key, object)
+    if (before || !this.listNext(object)) this.list(object.generation)
+    if (before && !changed) return
     const runs = this.runs.get(object.generation)
     const appends = object.kind === 'segment' && runs?.every((run) => followsOn(run, object))
     if (appends) for (const run of runs ?? []) this.apply(run, object)
@@ -94,9 +97,36 @@ export class Checks {
       generations.add(name.generation)
       if (this.lags) this.expiredTo.set(name.generation, Math.max(name.index, this.expiredTo.get(name.generation) ?? 0))
     }
-    for (const generation of generations) this.rebuild(generation)
+    for (const generation of generations) {
+      this.list(generation)
+      this.rebuild(generation)
+    }
     this.checkNewest()
     this.checkPromised()
+  }
+
+  /** As whoever lists everything would see the generation. */
+  private list(generation: string): void {
+    const listing: ListedObject[] = []
+    for (const object of this.known.values()) {
+      if (object.generation !== generation) continue
+      const { key, modifiedAtMs } = this.store.objects.get(object.key) as StoredBytes
+      listing.push({ key, size: 0, modifiedAtMs })
+    }
+    const [timeline] = buildTimelines(listing)
+    if (timeline) this.timelines.set(generation, timeline)
+    else this.timelines.delete(generation)
+  }
+
+  /** False when it is not simply the next segment: that is quicker told than the whole generation listed. */
+  private listNext({ kind, generation, key, index, offset, modifiedAtMs }: PlainObject): boolean {
+    const timeline = this.timelines.get(generation)
+    const last = timeline?.segments.at(-1)
+    if (kind !== 'segment' || !timeline || (last && last.key >= key)) return false
+    const segment = { kind, generation, index, offset, key, size: 0, modifiedAtMs }
+    const lastAtMs = Math.max(timeline.lastAtMs, modifiedAtMs)
+    this.timelines.set(generation, { ...timeline, segments: [...timeline.segments, segment], lastAtMs })
+    return true
   }
 
   private rebuild(generation: string): void {
@@ -120,8 +150,9 @@ export class Checks {
       }
       for (const segment of segments) {
         if (segment.index < snapshot.index) continue
+        // What of it expired was not all that expires.
+        if (run.index <= expiredTo && !(followsOn(run, segment) && endsWhere(run, segment))) break
         if (!followsOn(run, segment)) {
-          if (segment.index <= expiredTo) break
           this.scheduler.fail(`${segment.key} does not follow index ${run.index} offset ${run.offset}`)
           break
         }
@@ -132,11 +163,9 @@ export class Checks {
   }
 
   private apply(run: Run, segment: PlainObject): void {
-    const { provenance } = segment
-    const { previous } = provenance ?? {}
-    const before = { index: run.index, offset: run.offset }
-    if (previous && before.index === segment.index - 1 && before.offset !== previous.offset) {
-      this.scheduler.fail(`${segment.key} continues offset ${previous.offset}, but ${before.offset} is there`)
+    if (!endsWhere(run, segment)) {
+      const offset = segment.provenance?.previous?.offset
+      this.scheduler.fail(`${segment.key} continues offset ${offset}, but ${run.offset} is there`)
     }
     run.index = segment.index
     run.offset = segment.offset + segment.length
@@ -171,9 +200,8 @@ export class Checks {
   }
 
   private choose(): Point | undefined {
-    const stored = [...this.store.objects.values()]
-    const listing = stored.map(({ key, bytes, modifiedAtMs }) => ({ key, size: bytes.length, modifiedAtMs }))
-    const choosing = chooseRestore([{ replica: 'r', generations: buildTimelines(listing) }], { kind: 'latest' })
+    const generations = [...this.timelines.values()]
+    const choosing = chooseRestore([{ replica: 'r', generations }], { kind: 'latest' })
     let step = choosing.next()
     while (!step.done) step = choosing.next(this.known.get(step.value.object.key)?.provenance)
     const { planned, refused } = step.value
@@ -252,4 +280,10 @@ export class Checks {
 function followsOn(run: Run, segment: PlainObject): boolean {
   if (segment.index === run.index) return segment.offset === run.offset
   return segment.index === run.index + 1 && segment.offset === 0 && run.offset > 0
+}
+
+/** The index before ends where the segment says. */
+function endsWhere(run: Run, { index, provenance }: PlainObject): boolean {
+  const { previous } = provenance ?? {}
+  return !previous || run.index !== index - 1 || run.offset === previous.offset
 }

@@ -22,6 +22,7 @@ interface Inside {
     readonly shippers: readonly {
       readonly inSync: boolean
       readonly position: string
+      readonly failures: { readonly failing: boolean }
       readonly writer: { readonly place: Place | undefined }
     }[]
   }[]
@@ -67,7 +68,11 @@ export class SimulatedDaemon {
   get inSync(): boolean {
     const unit = this.inside?.units[0]
     const observed = unit?.follower.status === 'attached' || unit?.follower.status === 'quiescent'
-    return !this.stopping && observed && (unit?.shippers.every(({ inSync }) => inSync) ?? false)
+    return (
+      !this.stopping &&
+      observed &&
+      (unit?.shippers.every(({ inSync, failures }) => inSync && !failures.failing) ?? false)
+    )
   }
 
   get waitsForApplication(): boolean {

@@ -85,6 +85,7 @@ export class Ledger {
 /** Undefined when the pages are this state, else what is different. */
 export function differenceFrom(state: State, pages: readonly Uint8Array[]): string | undefined {
   if (pages.length !== state.pages.length) return `${pages.length} pages instead of ${state.pages.length}`
-  const at = pages.findIndex((page, i) => !(state.pages[i] as Buffer).equals(page))
+  // A page that nothing ever put there is a hole.
+  const at = state.pages.findIndex((page, i) => !pages[i] || !page.equals(pages[i]))
   return at < 0 ? undefined : `page ${at + 1} differs`
 }
