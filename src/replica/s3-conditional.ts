@@ -62,7 +62,8 @@ async function outcomeOf(request: () => Promise<unknown>): Promise<'stored' | 't
   } catch (error) {
     if (isTaken(error)) return 'taken'
     const status = statusOf(error)
-    if (status === 501 || (status === 400 && s3Kind(error) === 'bug')) return 'refused'
+    const { name } = error as Error
+    if (status === 501 || (status === 400 && (s3Kind(error) === 'bug' || name === 'InvalidRequest'))) return 'refused'
     throw error
   }
 }

@@ -193,38 +193,48 @@ test('on-conflict: stand-by leaves the replica to the other daemon, and takes ov
   expect(await expectSound(target, directory, [first.app], 'stand-by')).toBe(1)
 }, 120_000)
 
-test('a store that takes no notice of If-None-Match: a generation is gone on with after a clean stop only', async () => {
-  const minio = await minioServer()
-  const bucket = await minio.createBucket('two')
-  const { directory, target, sides } = await scene(await unconditional(minio), bucket, true)
-  const [first, second] = sides
-  expect(linesWith(first.daemon?.stdout() ?? '', 'no conditional writes')).toHaveLength(1)
-  const generations = (log: string): number => linesWith(log, 'sync: new generation').length
+test.each([
+  ['takes no notice of', undefined],
+  ['refuses', [501, 'NotImplemented'] as const],
+])(
+  'a store that %s If-None-Match: a generation is gone on with after a clean stop only',
+  async (_, refusal) => {
+    const minio = await minioServer()
+    const bucket = await minio.createBucket('two')
+    const { directory, target, sides } = await scene(await unconditional(minio, refusal), bucket, true)
+    const [first, second] = sides
+    expect(linesWith(first.daemon?.stdout() ?? '', 'no conditional writes')).toHaveLength(1)
+    const generations = (log: string): number => {
+      expect(linesWith(log, 'level=ERROR')).toEqual([])
+      return linesWith(log, 'sync: new generation').length
+    }
 
-  // While the first one runs.
-  second.daemon = await start(second)
-  await second.daemon.waitForLine(/sync: new generation.*no mark says that the last writer has stopped/)
-  await second.daemon.waitForLine(/snapshot written/)
-  for (let i = 0; i < 20; i++) for (const [place, { app }] of sides.entries()) app.write(`together ${place} ${i}`)
-  expect(generations((await (first.daemon as Running).stop()).stdout)).toBe(1)
-  // The newest state is whatever came last, of two daemons that know nothing of each other.
-  second.app.write('the newer one')
-  await untilReplicated(second.app, target, directory)
-  second.daemon.kill('SIGKILL')
-  await second.daemon.finished
+    // While the first one runs.
+    second.daemon = await start(second)
+    await second.daemon.waitForLine(/sync: new generation.*no mark says that the last writer has stopped/)
+    await second.daemon.waitForLine(/snapshot written/)
+    for (let i = 0; i < 20; i++) for (const [place, { app }] of sides.entries()) app.write(`together ${place} ${i}`)
+    expect(generations((await (first.daemon as Running).stop()).stdout)).toBe(1)
+    // The newest state is whatever came last, of two daemons that know nothing of each other.
+    second.app.write('the newer one')
+    await untilReplicated(second.app, target, directory)
+    second.daemon.kill('SIGKILL')
+    await second.daemon.finished
 
-  // After the second one was killed: its generation is the newest, and nothing says that it is over.
-  second.daemon = await start(second)
-  await second.daemon.waitForLine(/snapshot written/)
-  second.app.write('once more')
-  await untilReplicated(second.app, target, directory)
-  expect((await second.daemon.stop()).code).toBe(0)
+    // After the second one was killed: its generation is the newest, and nothing says that it is over.
+    second.daemon = await start(second)
+    await second.daemon.waitForLine(/snapshot written/)
+    second.app.write('once more')
+    await untilReplicated(second.app, target, directory)
+    expect((await second.daemon.stop()).code).toBe(0)
 
-  // After it stopped cleanly.
-  second.daemon = await start(second)
-  await second.daemon.waitForLine(/continuing generation/)
-  second.app.write('the last one')
-  await untilReplicated(second.app, target, directory)
-  expect(generations((await second.daemon.stop()).stdout)).toBe(0)
-  expect(await expectSound(target, directory, [first.app, second.app], 'unconditional')).toBe(3)
-}, 120_000)
+    // After it stopped cleanly.
+    second.daemon = await start(second)
+    await second.daemon.waitForLine(/continuing generation/)
+    second.app.write('the last one')
+    await untilReplicated(second.app, target, directory)
+    expect(generations((await second.daemon.stop()).stdout)).toBe(0)
+    expect(await expectSound(target, directory, [first.app, second.app], 'unconditional')).toBe(3)
+  },
+  120_000,
+)

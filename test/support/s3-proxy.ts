@@ -6,13 +6,22 @@ import { listening } from './listening.js'
 import type { MinioServer } from './minio.js'
 
 /** As MinIO, with the proxy's endpoint. Gone when the test ends. */
-export async function unconditional(minio: MinioServer): Promise<MinioServer> {
+export async function unconditional(
+  minio: MinioServer,
+  refusal?: readonly [status: number, code: string],
+): Promise<MinioServer> {
   const target = new URL(minio.endpoint)
   const server = createServer(async (incoming, response) => {
     try {
       const chunks: Buffer[] = []
       for await (const chunk of incoming) chunks.push(chunk as Buffer)
       const { method = '', url = '', headers } = incoming
+      if (headers['if-none-match'] !== undefined && refusal) {
+        const [status, code] = refusal
+        response.writeHead(status, { 'content-type': 'application/xml' })
+        response.end(`<Error><Code>${code}</Code><Message>A header implies what is not implemented</Message></Error>`)
+        return
+      }
       if (headers['if-none-match'] !== undefined) {
         // The header is signed and cannot be taken away; without the object it has no effect.
         const [, bucket = '', ...key] = url.replace(/\?.*/, '').split('/')
