@@ -154,3 +154,40 @@ describe('a read-only root file system', () => {
     expect(logs.match(/sync: new generation/g)).toHaveLength(1)
   })
 })
+
+describe('the health check in a container with a read-only root, as 1000:1000', () => {
+  test.for([
+    ['without /tmp', []],
+    ['with a tmpfs', ['--tmpfs', '/tmp']],
+  ] as const)('%s: it asks the daemon', async ([, options], context) => {
+    const scene = await makeScene(context, { mount: 'ro', storage: 'directory', user: USER })
+    const ours = await scene.litestream(['--read-only', ...options])
+    await ours.line(/no database found yet/)
+    // Nothing but the files would be looked at where no daemon is found: this is what only the daemon knows.
+    const asked = async () => JSON.parse((await ours.exec('litestream', 'status', '-json')).stdout).daemon
+    expect(await asked()).toMatchObject({ running: true })
+    const application = await scene.application(20)
+    await application.line(/^all written/)
+    await until(async () => (await ours.exec('litestream', 'databases')).code === 0, { what: 'healthy' })
+    // Asked by root, as a health check of an image whose user was changed at run time.
+    const byRoot = await mustRun('docker', ['exec', '--user', '0', ours.id, 'litestream', 'databases'])
+    expect(byRoot.stderr).toBe('')
+    expect(await ours.logs()).not.toContain('no control socket')
+    expect(await ours.stop()).toBe(0)
+  })
+
+  test('without any place for a socket: told at the start with what to do, and the daemon does its work', async (context) => {
+    const scene = await makeScene(context, { mount: 'ro', storage: 'directory', user: USER })
+    const application = await scene.application(20)
+    await application.line(/^all written/)
+    // No /dev/shm either.
+    const ours = await scene.litestream(['--read-only', '--ipc', 'none'])
+    expect(await ours.line(/no control socket/)).toMatch(/level=WARN .*set socket\.path to a writable place/)
+    await ours.line(SNAPSHOT)
+    await scene.ask('fill', DATABASE, '1')
+    await ours.line(/wal segment written/)
+    expect(await ours.exec('litestream', 'databases')).toMatchObject({ code: 0, stderr: '' })
+    expect(await ours.stop()).toBe(0)
+    expect(await scene.restored()).toBe(await scene.ask('state', DATABASE))
+  })
+})

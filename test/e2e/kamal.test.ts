@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { prepareImages } from '../support/containers/docker.js'
-import { isPrinted, KamalHost } from '../support/containers/kamal.js'
+import { KamalHost, kamalDocument } from '../support/containers/kamal.js'
 import { needDocker } from '../support/programs.js'
 import { until } from '../support/until.js'
 
@@ -51,7 +51,7 @@ describe('every day', () => {
     'boot, health, exec, logs, a deploy with both containers, reboot',
     async (context) => {
       const host = await hostWithVolume(context)
-      expect(Object.values(LINES).filter((line) => !isPrinted(line))).toEqual([])
+      expect(Object.values(LINES).filter((line) => !kamalDocument.has(line))).toEqual([])
       await host.block('`clear: { BUCKET_NAME')
       await host.logged(/no database found yet/)
       await deploy(host, 40)

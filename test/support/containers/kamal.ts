@@ -3,11 +3,12 @@
 // volume, network, endpoint, home directory. MinIO runs in the same network.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { onTestFinished, type TestContext } from 'vitest'
 import { parse } from 'yaml'
 import { projectRoot } from '../make-dist.js'
+import { printed } from '../printed.js'
 import { type Finished, mustRun, run } from '../process.js'
 import { tempDirectory } from '../temp.js'
 import { until } from '../until.js'
@@ -26,18 +27,7 @@ export const ACCESS_KEY = 'test-access-key'
 /** With what secrets of real providers contain. */
 const SECRET_KEY = 'test+secret/key=with#signs'
 const USER = '1000:1000'
-const document = readFileSync(join(projectRoot, 'docs', 'kamal.md'), 'utf8')
-
-/** The block of code that follows `text` in docs/kamal.md. */
-export function printedBlock(text: string): string {
-  const from = document.indexOf(text)
-  const block = /```(?:sh|yaml)\n([\s\S]*?)```/.exec(document.slice(from))?.[1]
-  if (from < 0 || block === undefined) throw new Error(`docs/kamal.md has no block behind "${text}"`)
-  return block
-}
-
-/** Whether a line stands in docs/kamal.md. */
-export const isPrinted = (line: string): boolean => document.includes(line)
+export const kamalDocument = printed('kamal')
 
 export class KamalHost {
   readonly service = `myapp-${randomBytes(3).toString('hex')}`
@@ -51,7 +41,7 @@ export class KamalHost {
 
   private constructor() {
     this.accessory = (
-      parse(this.localized(printedBlock('## Set up'))) as { accessories: { litestream: Accessory } }
+      parse(this.localized(kamalDocument.block('## Set up'))) as { accessories: { litestream: Accessory } }
     ).accessories.litestream
   }
 
@@ -92,14 +82,14 @@ export class KamalHost {
     const line = this.localized(text)
     const words = line.match(/"[^"]*"|\S+/g)?.map((word) => word.replaceAll('"', '')) ?? []
     if (words[0] === 'kamal') return this.kamal(words.slice(1))
-    const shorter = this.localized(printedBlock('To shorten the'))
+    const shorter = this.localized(kamalDocument.block('To shorten the'))
     return run('bash', ['-c', `${shorter}\n${line}`], { cwd: this.home, env: { HOME: this.home }, timeoutMs: 120_000 })
   }
 
   /** Every line of a block, each with success. */
   async block(text: string, change: (line: string) => string = (line) => line): Promise<string> {
     let output = ''
-    for (const line of printedBlock(text).trim().split('\n')) {
+    for (const line of kamalDocument.block(text).trim().split('\n')) {
       const { code, stdout, stderr } = await this.line(change(line))
       output += stdout + stderr
       if (code !== 0) throw new Error(`${line} ended with ${code}:\n${stdout}${stderr}`)
@@ -202,7 +192,7 @@ export class KamalHost {
   private upload(local: string, remote: string): string {
     const path = join(this.home, this.container, remote)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, this.localized(printedBlock(`\`${local}\``)), { mode: 0o755 })
+    writeFileSync(path, this.localized(kamalDocument.block(`\`${local}\``)), { mode: 0o755 })
     return path
   }
 
