@@ -22,7 +22,7 @@ const documents = files.filter((file) => /^[^/]+\.md$|^(docker|docs)\/.*\.md$/.t
 /** Layers from the bottom; a file may import from its own layer and those below. Files directly in src/ are named. */
 const LAYERS: readonly (readonly string[])[] = [
   ['sqlite', 'model', 'plan', 'errors.ts', 'version.ts'],
-  ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts', 'spare-buffers.ts'],
+  ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts', 'spare-buffers.ts', 'garbage.ts'],
   ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],
 ]

@@ -4,9 +4,10 @@
 
 import { SpareBuffers } from '../spare-buffers.js'
 import { ChunkReader, throwIfAborted } from './chunks.js'
-import { BLOCK_BYTES_MAX, BLOCKS_IN_FLIGHT, END_MARK, HEADERS, STORED_FLAG } from './frame-format.js'
+import { BLOCKS_IN_FLIGHT, END_MARK, HEADERS, LONG_BLOCK_BYTES, STORED_FLAG } from './frame-format.js'
 import { InFlight } from './in-flight.js'
-import { BLOCK_ROOM_BYTES, compressBlock } from './lz4-blocks.js'
+import { BLOCK_ROOM_BYTES, type Compression, compressBlock } from './lz4-blocks.js'
+import { DENSE_BYTES_MAX } from './lz4-dense.js'
 import { encodeTrailer } from './trailer.js'
 import { loadXxh32, type Xxh32 } from './xxhash.js'
 
@@ -15,15 +16,22 @@ export interface EncodeFrameOptions {
   readonly trailer?: (() => Uint8Array | undefined) | undefined
   /** 4 by default. 1 uses no threads and the least memory. */
   readonly blocksInFlight?: number | undefined
+  /** Where it is known: a short content is then kept in one piece, and compressed more densely. The source gives no more. */
+  readonly contentBytes?: number | undefined
   /** Rejects with ABORTED when it fires, even while the source hangs. */
   readonly signal?: AbortSignal | undefined
 }
 
 const WHAT = 'compressing an object'
 /** A full block behind room for its length. */
-const FULL_BYTES = BLOCK_ROOM_BYTES + BLOCK_BYTES_MAX
+const FULL_BYTES = BLOCK_ROOM_BYTES + LONG_BLOCK_BYTES
+/**
+ * A content that is longer is worth the memory that threads cost: the library's allocator keeps some 50 MB for them (see lz4-blocks).
+ * On the calling thread a block takes 1.5 ms.
+ */
+const BLOCKS_BEFORE_THREADS = 128
 /** A content that is longer gets a full block's room at once. */
-const GROWING_BYTES_MAX = 1 << 20
+const GROWING_BYTES_MAX = 1 << 18
 
 const fullBlocks = new SpareBuffers(FULL_BYTES, BLOCKS_IN_FLIGHT)
 
@@ -46,11 +54,17 @@ export async function* encodeFrame(
   const reader = new ChunkReader(source, signal, WHAT)
   try {
     const contentHash = (await loadXxh32()).create()
-    let block = await readBlock(reader, contentHash)
+    const short = options.contentBytes !== undefined && options.contentBytes <= DENSE_BYTES_MAX
+    const room = short ? Buffer.allocUnsafe(BLOCK_ROOM_BYTES + (options.contentBytes as number)) : undefined
+    let block = await readBlock(reader, contentHash, room)
+    let fullCount = 0
+    if (short && (await reader.next(1))) throw new Error('the content is longer than it was said to be')
     yield headerOf(block === undefined ? 0 : block.end - BLOCK_ROOM_BYTES)
     while (block !== undefined) {
-      const isFull = block.end === FULL_BYTES
-      blocks.add(encodeBlock(block, blocksInFlight === 1))
+      // Long contents are a matter of speed, short ones of bytes.
+      const isFull = !short && block.end === FULL_BYTES
+      const threads = blocksInFlight > 1 && ++fullCount > BLOCKS_BEFORE_THREADS
+      blocks.add(encodeBlock(block, !isFull ? 'densely' : threads ? 'in the pool' : 'here'))
       block = isFull ? await readBlock(reader, contentHash, fullBlocks.take()) : undefined
       if (blocks.isFull) {
         yield await blocks.take()
@@ -79,10 +93,11 @@ function headerOf(bytes: number): Buffer {
  * a short content does not cost a full block.
  */
 async function readBlock(reader: ChunkReader, hash: Xxh32, given?: Buffer): Promise<Block | undefined> {
+  const endMax = given?.length ?? FULL_BYTES
   let buffer = given
   let end = BLOCK_ROOM_BYTES
-  while (end < FULL_BYTES) {
-    const bytes = await reader.next(FULL_BYTES - end)
+  while (end < endMax) {
+    const bytes = await reader.next(endMax - end)
     if (bytes === undefined) break
     const needed = end + bytes.length
     if (buffer === undefined) buffer = roomFor(needed, needed)
@@ -108,8 +123,8 @@ function enlarged(buffer: Buffer, keep: number, bytesMin: number): Buffer {
 }
 
 /** `block` as it stands in the frame: stored as it is when compression does not make it shorter. */
-async function encodeBlock({ buffer, end }: Block, here: boolean): Promise<Buffer> {
-  const compressed = await compressBlock(buffer.subarray(BLOCK_ROOM_BYTES, end), here)
+async function encodeBlock({ buffer, end }: Block, how: Compression): Promise<Buffer> {
+  const compressed = await compressBlock(buffer.subarray(BLOCK_ROOM_BYTES, end), how)
   if (compressed.length < end) {
     fullBlocks.give(buffer)
     compressed.writeUInt32LE(compressed.length - BLOCK_ROOM_BYTES, 0)

@@ -23,7 +23,7 @@ export const LEGACY_MAGIC = 0x184c2102
 export const isSkippableMagic = (magic: number): boolean => magic >>> 4 === 0x184d2a5
 
 /**
- * What we write, and for long contents what the original writes: independent blocks, content checksum, nothing else. By the largest
+ * What we write: independent blocks, content checksum, nothing else, as the original does. By the largest
  * block: the original's reader allocates that much for every object, so short ones, whose only block is known, claim no more
  * than they need.
  */
@@ -33,7 +33,8 @@ export const HEADERS: readonly { readonly blockBytesMax: number; readonly header
   { blockBytesMax: 1 << 20, header: Buffer.from('04224d18646085', 'hex') },
   { blockBytesMax: 1 << 22, header: Buffer.from('04224d186470b9', 'hex') },
 ]
-export const BLOCK_BYTES_MAX = 4 * 1024 * 1024
+/** Of long contents, as we write them: a match reaches back 64 KiB, so larger ones would only cost memory on both sides. */
+export const LONG_BLOCK_BYTES = 1024 * 1024
 export const BLOCKS_IN_FLIGHT = 4
 
 /** In a block's length: stored as it is. */

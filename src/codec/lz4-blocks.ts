@@ -1,6 +1,5 @@
-// The only importer of lz4-napi, loaded at the first use: single, independent LZ4 blocks. Large blocks are worked on in
-// libuv's thread pool unless the caller wants to save memory; small ones at once, because the way to a thread and back costs
-// several times the work itself.
+// Single, independent LZ4 blocks, and the only importer of lz4-napi, loaded at the first use. Large blocks are worked on in libuv's
+// thread pool unless the caller wants to save memory; small ones at once, and compressed by an encoder of our own (see lz4-dense).
 //
 // lz4-napi's form of a block, and what a frame's block looks like, differ only in the meaning of the first four bytes:
 //
@@ -17,12 +16,14 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { LitestreamError, messageOf } from '../errors.js'
+import { madeGarbage } from '../garbage.js'
+import { SpareBuffers } from '../spare-buffers.js'
+import { compressDense, DENSE_BYTES_MAX, denseBytesMax } from './lz4-dense.js'
 
 /** Bytes in front of a block that belong to whoever wraps it. */
 export const BLOCK_ROOM_BYTES = 4
 
 /** Up to here the work is done at once anyway, in about 0.05 ms. */
-const COMPRESS_AT_ONCE_BYTES_MAX = 16 * 1024
 const UNCOMPRESS_AT_ONCE_BYTES_MAX = 64 * 1024
 
 /** mimalloc's bound on memory kept by one thread, in segments of 32 MiB. It reads its settings once, while it is loaded. */
@@ -54,16 +55,26 @@ async function loadWithAllocatorSetting(): Promise<Lz4> {
   }
 }
 
+/** Where dense blocks are made, before they are copied at their true length. */
+const workshop = new SpareBuffers(BLOCK_ROOM_BYTES + denseBytesMax(DENSE_BYTES_MAX), 1)
+
+/** `densely`: see lz4-dense. `here`: on the calling thread. */
+export type Compression = 'densely' | 'here' | 'in the pool'
+
 /**
- * Compress `content`, in libuv's thread pool or, with `here`, on the calling thread, which takes 6 ms for 4 MiB. The result
- * begins with BLOCK_ROOM_BYTES to be overwritten. `content` must not change meanwhile.
+ * Compress `content`, densely only up to DENSE_BYTES_MAX. The result begins with BLOCK_ROOM_BYTES to be overwritten. `content` must not
+ * change meanwhile.
  */
-export async function compressBlock(content: Buffer, here: boolean): Promise<Buffer> {
+export async function compressBlock(content: Buffer, how: Compression): Promise<Buffer> {
+  if (how === 'densely') {
+    const room = workshop.take()
+    const dense = Buffer.from(room.subarray(0, compressDense(content, room, BLOCK_ROOM_BYTES)))
+    workshop.give(room)
+    return dense
+  }
   const lz4 = await load()
-  if (content.length <= COMPRESS_AT_ONCE_BYTES_MAX) return lz4.compressSync(content)
-  if (!here) return await lz4.compress(content)
-  await setImmediate() // a turn for others, and for the garbage collector's finalizers
-  return lz4.compressSync(content)
+  if (how === 'here') await setImmediate() // a turn for others, and for the garbage collector's finalizers
+  return counted(how === 'here' ? lz4.compressSync(content) : await lz4.compress(content))
 }
 
 /**
@@ -75,7 +86,11 @@ export async function uncompressBlock(block: Buffer, uncompressedBytesMax: numbe
   const lz4 = await load()
   block.writeUInt32LE(uncompressedBytesMax, 0)
   if (uncompressedBytesMax <= UNCOMPRESS_AT_ONCE_BYTES_MAX) return lz4.uncompressSync(block)
-  if (!here) return await lz4.uncompress(block)
-  await setImmediate()
-  return lz4.uncompressSync(block)
+  if (here) await setImmediate()
+  return counted(here ? lz4.uncompressSync(block) : await lz4.uncompress(block))
+}
+
+function counted(made: Buffer): Buffer {
+  madeGarbage(made.length)
+  return made
 }

@@ -16,6 +16,8 @@ export interface ObjectInfo {
 
 export interface PutOptions {
   readonly signal?: AbortSignal | undefined
+  /** About how long `body` is, or how long it is at most. */
+  readonly sizeEstimate?: number | undefined
   /** Reject with EXISTS, changing nothing, when the key is taken; decided after `body` has ended. See `conditionalPuts`. */
   readonly ifAbsent?: boolean | undefined
 }

@@ -22,7 +22,7 @@ import { connect, serverDateMs } from './s3-connection.js'
 import { credentialsFrom } from './s3-credentials.js'
 import { placeOf, type S3Place, type S3PlaceOptions } from './s3-endpoint.js'
 import { bare, isConflict, isPastEnd, isTaken, s3Error } from './s3-errors.js'
-import { PART_BYTES, PARTS_IN_FLIGHT, uploadParts } from './s3-multipart.js'
+import { PARTS_IN_FLIGHT, partBytesFor, uploadParts } from './s3-multipart.js'
 import { partsOf, reusePart } from './s3-parts.js'
 import { delayedAbort, linkedController, releasing, throwIfAborted, untilAborted, watched } from './streams.js'
 
@@ -135,12 +135,12 @@ export class S3ReplicaClient implements ReplicaClient {
   async put(
     key: string,
     body: AsyncIterable<Uint8Array>,
-    { signal, ifAbsent = false }: PutOptions = {},
+    { signal, ifAbsent = false, sizeEstimate }: PutOptions = {},
   ): Promise<ObjectInfo> {
     checkKey(key)
     const what = this.#what('put', key)
     throwIfAborted(signal, what)
-    const { partBytes = PART_BYTES, partsInFlight = PARTS_IN_FLIGHT } = this.#options
+    const { partBytes = partBytesFor(sizeEstimate), partsInFlight = PARTS_IN_FLIGHT } = this.#options
     const { controller: stop, release } = linkedController(signal)
     const lastRequest = delayedAbort(signal, LAST_REQUEST_GRACE_MS)
     const source = watched(body)

@@ -1,7 +1,8 @@
 // Uploads that do not fit one request: parts of one size, a few in flight, completed as a whole or aborted as a whole.
 //
-// All parts but the last have the same size, because Cloudflare R2 insists on it. With 8 MiB and the 10,000 parts that S3 allows
-// an object can have 78 GiB (compressed); a larger one is refused by name. Memory: the parts in flight and the one being filled.
+// All parts but the last have the same size, because Cloudflare R2 insists on it: the smallest that S3 allows, and larger where so many
+// bytes are expected that its 10,000 parts would not do. A body that is longer than that all the same is refused by name. Memory: the
+// parts in flight and the one being filled.
 
 import {
   AbortMultipartUploadCommand,
@@ -15,9 +16,17 @@ import { s3Error } from './s3-errors.js'
 import { type Part, reusePart } from './s3-parts.js'
 import { throwIfAborted } from './streams.js'
 
-export const PART_BYTES = 8 * 1024 * 1024
-export const PARTS_IN_FLIGHT = 3
+const PART_BYTES_MIN = 5 * 1024 * 1024
+export const PARTS_IN_FLIGHT = 2
 const PARTS_MAX = 10_000
+/** An estimate may be too low by a fifth. */
+const PARTS_WANTED_MAX = 8000
+const MIB = 1024 * 1024
+
+/** The size of parts for a body of about so many bytes. */
+export function partBytesFor(sizeEstimate = 0): number {
+  return Math.max(PART_BYTES_MIN, Math.ceil(sizeEstimate / PARTS_WANTED_MAX / MIB) * MIB)
+}
 /** How long cleaning up may take. */
 const ABORT_TIMEOUT_MS = 10_000
 
@@ -69,7 +78,7 @@ export async function uploadParts(
       if (++count > PARTS_MAX) {
         throw new LitestreamError(
           'STORAGE',
-          `${what}: larger than ${PARTS_MAX} parts of ${PART_BYTES} bytes, which S3 cannot take`,
+          `${what}: larger than ${PARTS_MAX} parts of ${part.bytes.length} bytes, which S3 cannot take`,
         )
       }
       size += part.bytes.length

@@ -35,8 +35,10 @@ export interface AttachmentOptions {
   readonly log: Logger
 }
 
-/** Between two looks while commits keep coming. */
+/** Between two looks while commits keep coming fast, and while they keep coming: each look costs a fifth of a millisecond of processor. */
 export const BUSY_MS = 20
+export const CALM_MS = 50
+const FAST_BYTES_PER_SECOND = 8 << 20
 /** After the last commit the database counts as busy for so long. */
 const COOLING_MS = 250
 /** How long a pin is let go at least for a checkpoint whose busy handler may be asleep; then until the next change. */
@@ -143,7 +145,9 @@ export class Attachment {
       await this.look()
     }
     const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS
-    return quiet ? monitorIntervalMs : BUSY_MS
+    if (quiet) return monitorIntervalMs
+    if (this.rate.bytesPerSecond >= FAST_BYTES_PER_SECOND) return BUSY_MS
+    return Math.min(CALM_MS, Math.max(BUSY_MS, monitorIntervalMs))
   }
 
   /** Stand, pinned, at the newest commit. False when SQLite or the WAL do not let us at the moment. */

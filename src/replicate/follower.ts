@@ -18,7 +18,7 @@ import { Wakeup } from '../source/wakeup.js'
 import type { WalReader } from '../source/wal-readers.js'
 import { FRAME_HEADER_BYTES } from '../sqlite/wal-format.js'
 import { sameCycle } from '../sqlite/wal-index.js'
-import { Attachment, type AttachmentOptions, BUSY_MS } from './attachment.js'
+import { Attachment, type AttachmentOptions, BUSY_MS, CALM_MS } from './attachment.js'
 import { Refusals } from './refusals.js'
 import { Requests, Retry } from './requests.js'
 import type { Sink, SourceState } from './sink.js'
@@ -222,7 +222,7 @@ export class Follower {
       if (this.stopping) break
       if (this.requests.size > 0) waitMs = Math.min(waitMs, AGAIN_MS)
       // While commits keep coming, hints would only make the looks more frequent than they are worth.
-      if (waitMs <= BUSY_MS) await this.wakeup.rest(waitMs)
+      if (waitMs <= CALM_MS) await this.wakeup.rest(waitMs)
       else {
         // Opening the files can make events of its own; they must not wake us to do it again.
         if (this.refusals.justNow) await this.wakeup.forgetAfter(AGAIN_MS)

@@ -165,7 +165,8 @@ export class ReplicaWriter {
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
     const frames = inTurns(segment.frames, clock)
-    const body = encodeFrame(frames, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
+    const options = { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT, contentBytes: segment.bytes }
+    const body = encodeFrame(frames, options)
     if (this.conditional) await claim(client, provenance, body, signal)
     else await client.put(key, body, { signal })
     this.away.heardOf(startedAt)
@@ -178,12 +179,13 @@ export class ReplicaWriter {
     this.state = state
   }
 
-  /** Upload a snapshot of index `place`. `about` is asked when `pages` has ended: what the snapshot stands for. */
+  /** Upload a snapshot of index `place`. `about` is asked when `pages` has ended: what the snapshot stands for. `sizeEstimate`: see put. */
   async writeSnapshot(
     place: Place,
     pages: AsyncIterable<Uint8Array>,
     about: () => { readonly state: SourceState; readonly bytes: number; readonly overlayBytes: number },
     signal: AbortSignal,
+    sizeEstimate?: number,
   ): Promise<ObjectInfo> {
     const { client, clock, log } = this.options
     const startMs = clock.monotonic()
@@ -199,7 +201,7 @@ export class ReplicaWriter {
     const ended = () => {
       this.snapshotSent = true
     }
-    const stored = await client.put(key, whole(frame, ended), { signal })
+    const stored = await client.put(key, whole(frame, ended), { signal, sizeEstimate })
     const { state, overlayBytes } = about()
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key

@@ -498,7 +498,8 @@ export class Shipper implements Sink {
       })
       const digested = withinGeneration ? undefined : this.digests?.ofSnapshot(copied, () => copy.pageSize)
       const about = () => stands as NonNullable<typeof stands>
-      await this.writer.writeSnapshot(target, digested ?? copied, about, signal)
+      const { pageCount = 0, pageSize = 0 } = this.follower.state() ?? {}
+      await this.writer.writeSnapshot(target, digested ?? copied, about, signal, pageCount * pageSize)
       this.lastSnapshot = this.moment()
       this.changedSinceSnapshot = false
     })

@@ -11,9 +11,9 @@ const chunkSizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 70_000 }), fc.con
   maxLength: 6,
 })
 const small = fc.integer({ min: 0, max: 40_000 })
-/** Around the block's maximum of 4 MiB, its double, and the limit below which blocks are worked on at once. */
+/** Around the length of our blocks, its double, the longest that are compressed densely, and the longest that there can be. */
 const boundaries = fc
-  .tuple(fc.constantFrom(0, 16_384, 65_536, 4 * MIB, 8 * MIB), fc.integer({ min: -2, max: 2 }))
+  .tuple(fc.constantFrom(0, 65_536, MIB, 2 * MIB, 4 * MIB, 8 * MIB), fc.integer({ min: -2, max: 2 }))
   .map(([length, more]) => Math.max(0, length + more))
 
 describe('round trip', () => {
@@ -49,7 +49,7 @@ describe('round trip', () => {
           const object = await encode(content, { blocksInFlight: inFlight }, pieces)
           const read = await decode(object, { blocksInFlight: inFlight }, pieces)
           expect(read.equals(content)).toBe(true)
-          expect(object.length).toBeLessThanOrEqual(content.length + 15 + 4 * Math.ceil(content.length / (4 * MIB)))
+          expect(object.length).toBeLessThanOrEqual(content.length + 15 + 4 * Math.ceil(content.length / MIB))
         },
       ),
       { numRuns: 30 },

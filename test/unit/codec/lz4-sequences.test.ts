@@ -8,8 +8,9 @@ describe('blocks', () => {
   test('both decoders agree with each other and with the measured length', async () => {
     for (const length of [0, 1, 12, 13, 300, 16_384, 16_385, 65_537, 1_000_000]) {
       const content = mixture(length, length + 1)
-      for (const here of [true, false]) {
-        const block = await compressBlock(content, here)
+      for (const how of ['densely', 'here', 'in the pool'] as const) {
+        const here = how !== 'in the pool'
+        const block = await compressBlock(content, how)
         const sequences = block.subarray(BLOCK_ROOM_BYTES)
         expect(measureBlock(sequences, length)).toBe(length)
         const plain = Buffer.alloc(length)

@@ -1,0 +1,32 @@
+// Memory that libraries allocate outside of the JavaScript heap is given back only when the garbage collector finds that nobody uses it
+// any more, and it lets tens of megabytes of that gather before it looks. Whoever makes such garbage at a steady rate says so here: a
+// collection of what is young takes a millisecond and keeps a process as small as the work needs.
+
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+type Collect = (options: { readonly type: 'minor' }) => void
+
+const COLLECT_AFTER_BYTES = 2 << 20
+
+let collect: Collect | undefined
+let bytesSince = 0
+
+/** `bytes` outside of the heap were allocated, and will soon not be used any more. */
+export function madeGarbage(bytes: number): void {
+  bytesSince += bytes
+  if (bytesSince < COLLECT_AFTER_BYTES) return
+  bytesSince = 0
+  collect ??= findCollector()
+  collect({ type: 'minor' })
+}
+
+/** V8 has the function in every process, and shows it to contexts that are made after it was asked to. */
+function findCollector(): Collect {
+  setFlagsFromString('--expose-gc')
+  try {
+    return runInNewContext('gc') as Collect
+  } finally {
+    setFlagsFromString('--no-expose-gc')
+  }
+}
