@@ -61,7 +61,10 @@ export interface Provenance {
   readonly bytes?: number | undefined
   /** The object's own key: an object under another name has been swapped or copied. */
   readonly key?: string | undefined
-  /** On the segment at offset 0: where the index before it ended, so that a missing last segment of that index is noticed. */
+  /**
+   * On the segment at offset 0, so that a missing last segment of the index before it is noticed, and on a snapshot, for whoever goes on
+   * behind it: where that index ended.
+   */
   readonly previous?: { readonly index: number; readonly offset: number } | undefined
   /**
    * On a snapshot: uncompressed bytes of the overlay, the segment at offset 0 of the snapshot's index that makes the copy exact.

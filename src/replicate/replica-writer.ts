@@ -161,7 +161,7 @@ export class ReplicaWriter {
     const segment = encodeSegment(changes, state.pageCount, end, staged?.put)
     log.debug('write wal segment', { position })
     const before = end.offset === 0 ? place.previous : undefined
-    const previous = before && { index: before.index, offset: before.offset }
+    const previous = endOf(before)
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
     const frames = inTurns(segment.frames, clock)
@@ -194,7 +194,7 @@ export class ReplicaWriter {
     log.info('write snapshot', { position })
     const trailer = () => {
       const { state, ...extra } = about()
-      return encodeProvenance(this.provenanceOf('snapshot', key, state, extra))
+      return encodeProvenance(this.provenanceOf('snapshot', key, state, { ...extra, previous: endOf(place.previous) }))
     }
     this.snapshotSent = false
     const frame = encodeFrame(pages, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
@@ -253,6 +253,8 @@ export class ReplicaWriter {
     return openIndex(index, salt(), salt())
   }
 }
+
+const endOf = (previous: PreviousIndex | undefined) => previous && { index: previous.index, offset: previous.offset }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 

@@ -42,16 +42,19 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
   }
   const ofSegment = segment && (await reader.read(segment.info))
   const onSegment = segment !== undefined && segment.index >= snapshotIndex
-  const previous = segment && {
+  const listed = segment && {
     index: segment.index,
     offset: segment.offset + (ofSegment?.bytes ?? 0),
     closed: ofSegment?.bytes === 0 || !onSegment,
   }
   const provenance = onSegment ? ofSegment : await reader.read(snapshot)
+  // The snapshot itself knows better where the index before it ends than a listing that may lag.
+  const said = onSegment ? undefined : provenance?.previous
+  const previous = said ? { ...said, closed: true } : listed
   const newestKey = (onSegment && segment ? segment.info : snapshot).key
   if (!provenance || provenance.key !== newestKey) return undefined
-  const nextIndex = previous && onSegment ? previous.index + 1 : snapshotIndex
-  const follows = previous?.index === nextIndex - 1 && ofSegment?.bytes !== undefined
+  const nextIndex = segment && onSegment ? segment.index + 1 : snapshotIndex
+  const follows = previous?.index === nextIndex - 1 && (said !== undefined || ofSegment?.bytes !== undefined)
   return {
     generation,
     nextIndex,

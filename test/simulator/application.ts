@@ -54,7 +54,7 @@ export function drawHabits(random: Random): Habits {
     pagesMax: random.pick([3, 8, 20]),
     busyMs: random.pick([0, 50, 500, 5000]),
     processes: random.chance(0.3),
-    diesTorn: false,
+    diesTorn: random.chance(0.3),
     walBytesMax: random.chance(0.2) ? random.pick([1, 3000]) : 0,
   }
 }
