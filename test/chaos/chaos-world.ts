@@ -37,6 +37,17 @@ export interface KillRecord extends Behind {
   readonly calm: boolean
 }
 
+/** Lines of the daemon that tell that a policy did something. */
+const POLICIES = {
+  'snapshots within a generation': /msg="snapshot written".* position=\w+\/(?!00000000)/g,
+  'snapshots deleted': /msg="snapshot deleted"/g,
+  'generations deleted': /msg="generation deleted"/g,
+  validated: /msg=validated/g,
+  'validation mismatches': /msg="validation mismatch"/g,
+  'validations inconclusive': /msg="validation was inconclusive"/g,
+  'retention errors': /msg="retainer error"/g,
+}
+
 export class ChaosWorld {
   readonly kills: KillRecord[] = []
   readonly counts: Record<string, number> = {}
@@ -126,7 +137,11 @@ export class ChaosWorld {
     const config = this.place.configure({
       monitorIntervalMs: random.pick([10, 50, 200]),
       syncIntervalMs: random.pick([10, 50, 100]),
-      snapshotIntervalMs: random.pick([0, 1500, 4000]),
+      snapshotIntervalMs: random.pick([80, 300, 2000]),
+      // What a restore has chosen stays for this long, and no restore takes it.
+      retentionMs: random.pick([2000, 4000]),
+      retentionCheckIntervalMs: random.pick([100, 500]),
+      validationIntervalMs: random.pick([100, 400]),
     })
     this.disturbed = this.proxy.weather !== CALM
     this.daemon = await Daemon.start(config, join(this.options.directory, 'tmp'))
@@ -220,6 +235,13 @@ export class ChaosWorld {
       this.reasons[reason] = (this.reasons[reason] ?? 0) + 1
     }
     if (occurrences(daemon.output, 'continuing generation') > 0) this.count('continued a generation')
+    for (const [name, line] of Object.entries(POLICIES)) {
+      this.counts[name] = (this.counts[name] ?? 0) + [...daemon.output.matchAll(line)].length
+    }
+    // In bad weather the store's answers may be altered on their way each time they are asked for.
+    if (!this.disturbed && daemon.output.includes('msg="validation mismatch"')) {
+      throw new Error(`a validation failed in calm weather:\n${tail(daemon.output)}`)
+    }
     // One for a sync that could not be, when it was asked to stop, and the signal itself before it could listen for it.
     const asAsked = asked === 'SIGTERM' && (code === 1 || (signal === 'SIGTERM' && daemon.output === ''))
     if (signal !== 'SIGKILL' && code !== 0 && !asAsked) {

@@ -16,6 +16,10 @@ export interface ReplicaTimes {
   readonly monitorIntervalMs: number
   readonly syncIntervalMs: number
   readonly snapshotIntervalMs: number
+  /** Absent: as the daemon does when nothing is said. */
+  readonly retentionMs?: number
+  readonly retentionCheckIntervalMs?: number
+  readonly validationIntervalMs?: number
 }
 
 export class ReplicaPlace {
@@ -62,10 +66,15 @@ export class ReplicaPlace {
 
   /** Writes the configurations, one for restores and one for the daemon; the path of the daemon's. */
   configure(times: ReplicaTimes): string {
-    const snapshots = times.snapshotIntervalMs > 0 ? `, snapshot-interval: ${times.snapshotIntervalMs}ms` : ''
+    const policies = Object.entries({
+      'snapshot-interval': times.snapshotIntervalMs,
+      retention: times.retentionMs,
+      'retention-check-interval': times.retentionCheckIntervalMs,
+      'validation-interval': times.validationIntervalMs,
+    }).map(([key, ms]) => (ms ? `, ${key}: ${ms}ms` : ''))
     const write = (name: string, yaml: string): string => {
       const path = join(this.directory, name)
-      const replica = `{${yaml}, sync-interval: ${times.syncIntervalMs}ms${snapshots}}`
+      const replica = `{${yaml}, sync-interval: ${times.syncIntervalMs}ms${policies.join('')}}`
       const database = `- path: "${this.databasePath}"\n  monitor-interval: ${times.monitorIntervalMs}ms`
       writeFileSync(path, `dbs:\n${database}\n  replicas:\n  - ${replica}\n`)
       return path
