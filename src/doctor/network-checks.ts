@@ -4,7 +4,8 @@ import { lookup } from 'node:dns/promises'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { messageOf } from '../errors.js'
-import type { S3Place } from '../replica/s3-endpoint.js'
+import { canUseProxies, proxyNote, proxyVariable } from '../replica/proxies.js'
+import { type S3Place, serverOf } from '../replica/s3-endpoint.js'
 import type { Findings } from './finding.js'
 
 const PATIENCE_MS = 10_000
@@ -19,11 +20,13 @@ export interface NetworkOptions {
 export async function checkNetwork(place: S3Place, options: NetworkOptions, found: Findings): Promise<boolean> {
   const url = serverOf(place)
   const isTls = url.protocol === 'https:'
-  const proxy = [isTls ? 'HTTPS_PROXY' : 'HTTP_PROXY'].flatMap((name) => [name, name.toLowerCase()])
-  if (proxy.some((name) => options.env[name])) {
-    found.ok('network', `through the proxy that ${proxy[0]} names`)
+  const proxy = proxyVariable(url, options.env)
+  if (proxy !== undefined && canUseProxies(process.versions.node)) {
+    found.ok('network', `through the proxy that ${proxy} names`)
     return true
   }
+  const note = proxyNote(url, options.env, process.versions.node)
+  if (note !== undefined) found.warn('network', note, 'run it with a newer Node, or let the store be reached directly')
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = Number(url.port || (isTls ? 443 : 80))
   let address: string
@@ -77,12 +80,6 @@ async function checkTls(host: string, address: string, port: number, options: Ne
 }
 
 /** Where requests go. Of AWS without a region: the one that knows every bucket's. */
-function serverOf({ endpoint, region, bucket, forcePathStyle }: S3Place): URL {
-  const url = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`)
-  if (!forcePathStyle) url.hostname = `${bucket}.${url.hostname}`
-  return url
-}
-
 async function established(socket: Socket | TLSSocket, event: string): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,8 +1,7 @@
 // One SDK client, set up so that any S3-compatible store understands it: no checksum trailers, bodies with a known length,
 // Content-MD5 where deletions need it; bounded sockets, and time limits so that a frozen server cannot hold a request for ever.
 //
-// Proxies: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured where Node's own agents can do it (24.5 and later); older ones
-// cannot. Certificates: AWS_CA_BUNDLE replaces the built-in authorities, NODE_EXTRA_CA_CERTS adds to them.
+// Proxies: see proxies. Certificates: AWS_CA_BUNDLE replaces the built-in authorities, NODE_EXTRA_CA_CERTS adds to them.
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -10,6 +9,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { GetBucketLocationCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import { LitestreamError, messageOf } from '../errors.js'
+import { proxyOptions } from './proxies.js'
 import { withBoundedAnswers } from './s3-answers.js'
 import type { S3Credentials } from './s3-credentials.js'
 import type { S3Place } from './s3-endpoint.js'
@@ -31,7 +31,7 @@ const SOCKETS_MAX = 32
 
 export function connect(place: S3Place, options: S3ConnectionOptions): S3Client {
   const { connectTimeoutMs = 10_000, idleTimeoutMs = 60_000, attemptsMax = 3, credentials } = options
-  const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, ...proxyFrom(options.env) }
+  const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, ...proxyOptions(options.env) }
   const common = {
     forcePathStyle: place.forcePathStyle,
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
@@ -131,12 +131,6 @@ function withServerDate(client: S3Client): S3Client {
 export function serverDateMs(metadata: unknown): number | undefined {
   const ms = Date.parse((metadata as { readonly date?: string }).date ?? '')
   return Number.isNaN(ms) ? undefined : ms
-}
-
-function proxyFrom(env: S3ConnectionOptions['env']): object {
-  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']
-  const proxyEnv = Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])))
-  return Object.keys(proxyEnv).length === 0 ? {} : { proxyEnv }
 }
 
 function trustFrom({ env, skipVerify }: S3ConnectionOptions): https.AgentOptions {

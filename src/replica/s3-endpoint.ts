@@ -93,6 +93,13 @@ export function placeOf({ bucket, path = '', region = '', endpoint = '', forcePa
   }
 }
 
+/** Who is asked, as far as it is known without asking: the host of the endpoint, or of the bucket. */
+export function serverOf({ endpoint, region, bucket, forcePathStyle }: S3Place): URL {
+  const url = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`)
+  if (!forcePathStyle) url.hostname = `${bucket}.${url.hostname}`
+  return url
+}
+
 /** HTTPS where no scheme is given; no slash at the end. */
 function normalEndpoint(endpoint: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(endpoint) ? endpoint : `https://${endpoint}`

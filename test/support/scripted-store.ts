@@ -32,5 +32,5 @@ export async function scripted(answer: Answer, options: Partial<S3ReplicaOptions
   const keys = { accessKeyId: 'the-id', secretAccessKey: 'the-secret' }
   const client = new S3ReplicaClient({ bucket: 'bkt', path: '/root/', endpoint, ...keys, env: {}, ...options })
   onTestFinished(() => client.close())
-  return { client, requests }
+  return { client, requests, endpoint }
 }

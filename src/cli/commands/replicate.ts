@@ -16,7 +16,7 @@ import type { HttpServer } from '../../http/server.js'
 import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
 import { policyNote } from '../../plan/snapshot-plan.js'
-import { openReplica } from '../../replica/open.js'
+import { noteOnTheWay, openReplica } from '../../replica/open.js'
 import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
 import { systemSource } from '../../source/source.js'
 import { spoolProblem } from '../../source/spool.js'
@@ -146,8 +146,9 @@ async function openDatabase(
       const { name, type, syncIntervalMs } = replica
       log.info('replicating to', { name, type, 'sync-interval': new LogDuration(syncIntervalMs), ...placeOf(replica) })
       const snapshotProgress = progress.of(path, name)
-      const note = policyNote(replica)
-      if (note !== undefined) log.warn(note, { db: path, replica: name })
+      for (const note of [policyNote(replica), noteOnTheWay(replica)]) {
+        if (note !== undefined) log.warn(note, { db: path, replica: name })
+      }
       return { ...replica, client: await openReplica(replica), snapshotProgress }
     }),
   )
