@@ -4,7 +4,7 @@
 // holds. The directory itself is made by the first put and never removed.
 
 import { constants, type Dirent } from 'node:fs'
-import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
+import { access, type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Clock, systemClock } from '../clock.js'
@@ -77,7 +77,7 @@ export class FileClient implements ReplicaClient {
   async #entries(prefix: string): Promise<{ name: string; isDirectory: boolean }[]> {
     const directory = join(this.#root, prefix)
     const found: { name: string; isDirectory: boolean }[] = []
-    for (const entry of (await ifThere(readdir(directory, { withFileTypes: true }))) ?? []) {
+    for (const entry of (await this.#ifThere(readdir(directory, { withFileTypes: true }))) ?? []) {
       const kind = await kindOf(entry, directory)
       if (kind === 'directory') found.push({ name: `${entry.name}/`, isDirectory: true })
       else if (kind === 'file' && !isTemporaryName(entry.name)) found.push({ name: entry.name, isDirectory: false })
@@ -114,7 +114,7 @@ export class FileClient implements ReplicaClient {
     throwIfAborted(signal, what)
     let handle: FileHandle | undefined
     try {
-      handle = await ifThere(open(join(this.#root, key), constants.O_RDONLY))
+      handle = await this.#ifThere(open(join(this.#root, key), constants.O_RDONLY))
       if (handle && !(await handle.stat()).isFile()) {
         await handle.close()
         handle = undefined
@@ -173,7 +173,7 @@ export class FileClient implements ReplicaClient {
       throwIfAborted(signal, what)
       const path = join(this.#root, key)
       try {
-        await ifThere(unlink(path))
+        await this.#ifThere(unlink(path).then(() => true))
       } catch (error) {
         throw fileError(what, error)
       }
@@ -189,6 +189,16 @@ export class FileClient implements ReplicaClient {
   }
 
   async close(): Promise<void> {}
+
+  /** As `ifThere`, but a root in whose place or way a file lies is trouble: it may hide a replica, and is not an empty one. */
+  async #ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
+    const found = await ifThere(promise)
+    if (found !== undefined) return found
+    await access(`${this.#root}/.`).catch((error: unknown) => {
+      if (systemCode(error) !== 'ENOENT') throw error
+    })
+    return undefined
+  }
 
   #what(operation: string, key: string): string {
     return `${operation} ${this.url}/${key}`

@@ -14,6 +14,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left; free some, or choose another directory for the replica',
   EDQUOT: 'the quota is used up; raise it, or choose another directory for the replica',
   ENOTDIR: 'a file is where a directory is needed; remove it, or choose another directory for the replica',
+  EEXIST: 'a file is where a directory is needed; remove it, or choose another directory for the replica',
   EISDIR: 'a directory is where the object belongs; remove it',
   ENAMETOOLONG: 'the name is too long for this file system',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',

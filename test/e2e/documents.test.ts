@@ -133,8 +133,10 @@ describe('the restore drill', () => {
     expect(statSync(`${storage}/production.sqlite3`, { bigint: true }).mtimeNs).toBe(before)
     // A store that cannot be reached is not hidden.
     const nobody = `type: s3, bucket: b, endpoint: "http://127.0.0.1:${await freePort()}", access-key-id: k, secret-access-key: s`
-    writeFileSync(shell.config, `dbs: [{path: ${storage}/other.sqlite3, replicas: [{${nobody}}]}]\n`)
-    expect((await shell.run(line)).code).toBe(1)
+    for (const place of [nobody, `path: ${shell.config}/x`]) {
+      writeFileSync(shell.config, `dbs: [{path: ${storage}/other.sqlite3, replicas: [{${place}}]}]\n`)
+      expect((await shell.run(line)).code, place).toBe(1)
+    }
     expect(existsSync(`${storage}/other.sqlite3`)).toBe(false)
   }, 60_000)
 })

@@ -1,6 +1,6 @@
 // Trouble with storage: one replica's trouble is nobody else's, is told once and clearly, and is over when the storage is back.
 
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand } from '@aws-sdk/client-s3'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -51,6 +51,29 @@ test('one of two directories cannot be written: the other goes on, and it catche
   expect(errors[0]).toContain(bad)
   expect(linesWith(end.stdout, 'replica works again', 'replica=bad')).toHaveLength(1)
   for (const path of [good, bad]) expect(await restoredRows(fileTarget(path), directory)).toEqual(app.rows)
+}, 120_000)
+
+test('started while a file lies where its directory belongs: that is no empty replica, and the generation is gone on with', async () => {
+  const directory = tempDirectory('weather')
+  const app = new App(join(directory, 'storage', 'app.db'))
+  const replica = join(directory, 'replica')
+  const yaml = `dbs: [{path: ${app.path}, monitor-interval: 20ms, replicas: [{path: ${replica}, sync-interval: 20ms}]}]\n`
+  const first = await startWithConfig(directory, yaml)
+  app.write('first')
+  await untilReplicated(app, fileTarget(replica), directory)
+  expectGoodEnd(await first.stop())
+  renameSync(replica, `${replica}-aside`)
+  writeFileSync(replica, '')
+  const second = await startWithConfig(directory, yaml)
+  await second.waitForLine(/monitor error.*a file is where a directory is needed/)
+  app.write('meanwhile')
+  rmSync(replica)
+  renameSync(`${replica}-aside`, replica)
+  await untilReplicated(app, fileTarget(replica), directory)
+  const end = await second.stop()
+  expectGoodEnd(end)
+  expect(linesWith(end.stdout, 'sync: new generation')).toEqual([])
+  expect(linesWith(end.stdout, 'continuing generation')).toHaveLength(1)
 }, 120_000)
 
 describe('a MinIO that comes and goes', () => {

@@ -17,7 +17,7 @@ export function printed(name: string): Printed {
   return {
     block(text) {
       const from = document.indexOf(text)
-      const block = /```(?:sh|yaml)?\n([\s\S]*?)```/.exec(document.slice(from))?.[1]
+      const block = /```(?:sh|yaml)\n([\s\S]*?)```/.exec(document.slice(from))?.[1]
       if (from < 0 || block === undefined) throw new Error(`docs/${name}.md has no block behind "${text}"`)
       return block
     },

@@ -77,3 +77,27 @@ test('a file where a directory is needed is an error that says so', async () => 
     message: expect.stringMatching(/^put file:\/\/.*generations\/g\/object: a file is where a directory is needed/),
   })
 })
+
+test('a root that is not there is an empty replica; one in whose place or way a file lies is trouble, not an empty one', async () => {
+  const directory = tempDirectory()
+  const file = write(join(directory, 'file'))
+  const nobody = new FileClient({ path: join(directory, 'none', 'deeper') })
+  expect([await keysBelow(nobody, ''), await nobody.listNames('')]).toEqual([[], []])
+  await expect(nobody.get('a')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  for (const path of [file, join(file, 'replica')]) {
+    const client = new FileClient({ path })
+    const calls = [
+      () => keysBelow(client, ''),
+      () => client.listNames(''),
+      () => client.get('a/b'),
+      () => client.delete(['a']),
+    ]
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'LOCAL',
+        kind: 'person',
+        message: expect.stringContaining('a file is where a directory is needed'),
+      })
+    }
+  }
+})
