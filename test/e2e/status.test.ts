@@ -1,7 +1,7 @@
 // What an operator sees of the real daemon: `litestream status` beside it and after it has stopped, a scrape of `addr`, and the
 // control socket where the usual temporary directory cannot be used. On directories as replicas.
 
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { freePort } from '../support/minio-server.js'
@@ -224,7 +224,7 @@ test.each(['socket.path', 'meta-path'])(
     await until(
       async () => {
         // Before there is a socket no daemon serves this configuration, and only the files are looked at.
-        if (key === 'socket.path' && !existsSync(`${directory}/run/control.sock`)) return false
+        if (!JSON.parse((await command('status', '-json')).stdout).daemon.running) return false
         const { code, stderr } = await command('databases')
         return code === 0 && stderr === ''
       },
