@@ -2,11 +2,17 @@
 
 import type { Bench } from './bench.js'
 import { BENCHES, benchesOf, GROUPS } from './benches.js'
-import { flagName, parseSettings, UsageError } from './settings.js'
+import { COST_FLAGS } from './cost.js'
+import { type Flags, flagName, parseSettings, UsageError } from './settings.js'
 
 export function usage(): string {
   const lines = ['usage: npm run bench -- NAME [flags]', '']
-  for (const { name, title, flags } of BENCHES) {
+  const cost = {
+    name: 'cost',
+    title: 'cost: what replication costs a month, by the model of docs/cost.md',
+    flags: COST_FLAGS as Flags,
+  }
+  for (const { name, title, flags } of [...BENCHES, cost]) {
     lines.push(title.startsWith(`${name}:`) ? title : `${name}: ${title}`)
     for (const [flag, { default: value, about }] of Object.entries(flags)) {
       lines.push(`  ${flagName(flag)} ${Array.isArray(value) ? value.join(',') : value}`.padEnd(34).concat(` ${about}`))
@@ -59,6 +65,8 @@ function givenTo(benches: readonly Bench[], given: Readonly<Record<string, strin
 export interface CommandLine {
   /** Each with the texts of its flags. */
   readonly runs: readonly { readonly bench: Bench; readonly own: Readonly<Record<string, string>> }[]
+  /** The texts of the flags of `cost`, which measures nothing. */
+  readonly cost?: Readonly<Record<string, string>>
   readonly json: string | undefined
   readonly write: string | undefined
 }
@@ -66,6 +74,12 @@ export interface CommandLine {
 /** Undefined when no benchmark is named. */
 export function parseCommandLine(words: readonly string[]): CommandLine | undefined {
   const { name, given } = readWords(words)
+  if (name === 'cost') {
+    const { write, ...cost } = given
+    for (const flag of Object.keys(cost))
+      if (!(flag in COST_FLAGS)) throw new UsageError(`unknown flag: ${flagName(flag)}`)
+    return { runs: [], cost, json: undefined, write }
+  }
   const benches = name === undefined ? undefined : benchesOf(name)
   if (!benches) return undefined
   const { json, write, ...flags } = given

@@ -89,7 +89,7 @@ export const growthRatesBench = defineBench({
     ...LOAD_ROWS.filter(({ figure }) => figure !== 'snapshotSeconds' && figure !== 'startCpuSeconds'),
   ],
   flags: {
-    contenders: contendersFlag,
+    contenders: names(['bare', 'ours'], CONTENDERS, 'who is measured'),
     perSecond: numbers([1, 10, 100, 1000, 10_000], 'rates'),
     seconds: number(15, 'length of each load'),
     databaseMb: number(50, 'size of the database at the beginning'),
@@ -102,10 +102,10 @@ export const growthRatesBench = defineBench({
   async run(stage, { contenders, perSecond, seconds, databaseMb, syncIntervalMs, seed }) {
     const runs: Run[] = []
     for (const rate of perSecond) {
-      for (const contender of replicatorsOf(stage, contenders)) {
+      for (const contender of stage.contenders.filter((name) => contenders.includes(name))) {
         const load = { kind: 'web', forMs: seconds * 1000, seed, perSecond: rate } as const
         const run = await measure(stage, contender, { databaseBytes: databaseMb * 1e6, syncIntervalMs }, load, 0)
-        stage.say(`growth-rates ${rate} tx/s ${contender}: CPU ${run.figures.loadCpuSeconds?.toFixed(2)} s`)
+        stage.say(`growth-rates ${rate} tx/s ${contender}: ${run.figures.transactionsPerSecond?.toFixed(0)} tx/s`)
         runs.push({ ...run, of: `${rate} tx/s` })
       }
     }

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseCommandLine, usage } from './command-line.js'
+import { costTable } from './cost.js'
 import type { Result } from './result.js'
 import { runBench } from './run-bench.js'
 import { UsageError } from './settings.js'
@@ -16,6 +17,12 @@ function writeSection(path: string, bench: string, section: string): void {
 
 async function main(): Promise<void> {
   const line = parseCommandLine(process.argv.slice(2))
+  if (line?.cost) {
+    const section = costTable(line.cost)
+    process.stdout.write(`${section}\n`)
+    if (line.write !== undefined) writeSection(line.write, 'cost', section)
+    return
+  }
   if (!line) {
     process.stderr.write(usage())
     process.exitCode = 1
