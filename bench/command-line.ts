@@ -20,6 +20,7 @@ export function usage(): string {
   }
   for (const [group, members] of Object.entries(GROUPS)) lines.push(`${group}: ${members.join(', ')}`)
   lines.push(
+    'chart --from FILE,FILE... --svg FILE: a chart of the main figures, from files of --json',
     'every name:',
     '  --json FILE                      write every single measurement there',
     '  --write FILE                     put the table into this Markdown file, between <!-- bench NAME --> and <!-- /bench NAME -->',
@@ -67,6 +68,7 @@ export interface CommandLine {
   readonly runs: readonly { readonly bench: Bench; readonly own: Readonly<Record<string, string>> }[]
   /** The texts of the flags of `cost`, which measures nothing. */
   readonly cost?: Readonly<Record<string, string>>
+  readonly chart?: { readonly from: readonly string[]; readonly svg: string }
   readonly json: string | undefined
   readonly write: string | undefined
 }
@@ -79,6 +81,13 @@ export function parseCommandLine(words: readonly string[]): CommandLine | undefi
     for (const flag of Object.keys(cost))
       if (!(flag in COST_FLAGS)) throw new UsageError(`unknown flag: ${flagName(flag)}`)
     return { runs: [], cost, json: undefined, write }
+  }
+  if (name === 'chart') {
+    const { from, svg, ...others } = given
+    if (from === undefined || svg === undefined || Object.keys(others).length > 0) {
+      throw new UsageError('chart takes --from FILE,FILE... and --svg FILE')
+    }
+    return { runs: [], chart: { from: from.split(','), svg }, json: undefined, write: undefined }
   }
   const benches = name === undefined ? undefined : benchesOf(name)
   if (!benches) return undefined

@@ -1,6 +1,7 @@
 // The command line of the benchmarks. Tables go to stdout, progress to stderr.
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { chart } from './chart.js'
 import { parseCommandLine, usage } from './command-line.js'
 import { costTable } from './cost.js'
 import type { Result } from './result.js'
@@ -26,6 +27,11 @@ async function main(): Promise<void> {
   if (!line) {
     process.stderr.write(usage())
     process.exitCode = 1
+    return
+  }
+  if (line.chart) {
+    const results = line.chart.from.flatMap((file) => JSON.parse(readFileSync(file, 'utf8')) as Result | Result[])
+    writeFileSync(line.chart.svg, chart(results))
     return
   }
   const { runs, json, write } = line
