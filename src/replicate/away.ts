@@ -1,6 +1,9 @@
 // A key says that nobody has taken it only as long as nobody deletes it again, and retention does: what a writer that has gone on with
 // the generation wrote, long after. So whoever was away for as long as that may take looks before he claims, whether a snapshot of a
 // higher index is there: retention leaves one behind whatever it takes away. One listing of a generation's snapshots, after a pause.
+//
+// Where there is none at all, the generation was deleted as a whole: the retention of another writer, whose own generation is newer,
+// cannot tell a writer that is idle from one that is gone. What would be written behind it could never be restored.
 
 import type { TimerClock } from '../clock.js'
 import { parseKey, snapshotsPrefix } from '../model/layout.js'
@@ -18,6 +21,7 @@ export interface AwayOptions {
 
 export class Away {
   private certainAt: Moment | undefined
+  private snapshotAt: Moment | undefined
 
   constructor(private readonly options: AwayOptions) {}
 
@@ -31,18 +35,29 @@ export class Away {
     this.certainAt = moment
   }
 
+  /** The generation has a snapshot, which some stores list only after a while. */
+  snapshotSeen(): void {
+    this.snapshotAt = this.now()
+  }
+
   /** Before something is written to `index`. Throws WriterConflict when somebody was there. */
   async look(generation: string, index: number, signal: AbortSignal): Promise<void> {
     const { client, certainForMs } = this.options
-    const { certainAt } = this
+    const { certainAt, snapshotAt } = this
     const now = this.now()
     // A machine that was suspended may tell by its wall clock only.
     const elapsedMs = (since: Moment) =>
       Math.max(Math.abs(now.wallMs - since.wallMs), now.monotonicMs - since.monotonicMs)
     if (certainAt && elapsedMs(certainAt) < certainForMs) return
+    let snapshots = 0
     for await (const info of client.list(snapshotsPrefix(generation), signal)) {
+      snapshots++
       if ((parseKey(info.key)?.index ?? 0) <= index) continue
       throw new WriterConflict(info.key, await new ProvenanceReader(client, signal).read(info), undefined)
+    }
+    if (snapshots > 0) this.snapshotAt = now
+    else if (snapshotAt && elapsedMs(snapshotAt) >= certainForMs) {
+      throw new WriterConflict(snapshotsPrefix(generation), undefined, undefined, 'whoever has deleted its snapshots')
     }
     this.certainAt = now
   }

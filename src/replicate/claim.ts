@@ -16,8 +16,10 @@ export class WriterConflict extends LitestreamError {
     /** What the other's object says; undefined for one of another program. */
     readonly other: Provenance | undefined,
     cause: unknown,
+    /** For people. */
+    readonly who = nameOf(other),
   ) {
-    super('EXISTS', `${nameOf(other)} has written ${key}`, { cause, kind: 'person', reason: 'AnotherWriter' })
+    super('EXISTS', `${who} has written ${key}`, { cause, kind: 'person', reason: 'AnotherWriter' })
   }
 }
 

@@ -5,7 +5,7 @@ import type { TimerClock } from '../clock.js'
 import type { Logger } from '../logger.js'
 import type { Provenance } from '../model/provenance.js'
 import type { ReplicaClient } from '../replica/client.js'
-import { nameOf, type WriterConflict } from './claim.js'
+import type { WriterConflict } from './claim.js'
 import { takeCleanStop, writeCleanStop } from './clean-stop.js'
 import { StandBy } from './stand-by.js'
 
@@ -76,9 +76,8 @@ export class OtherWriters {
   }
 
   /** Another writer has gone on with our generation. The result is the reason for a new one; undefined when standing by. */
-  met({ key, other }: WriterConflict, writer: string): string | undefined {
+  met({ key, who }: WriterConflict, writer: string): string | undefined {
     const { client, clock, log, onConflict = 'new-generation', takeOverAfterMs = TAKE_OVER_AFTER_MS } = this.options
-    const who = nameOf(other)
     log.warn('another writer has gone on with this generation', { key, other: who, writer, 'on-conflict': onConflict })
     if (onConflict === 'new-generation') return `${who} has gone on with the generation`
     this.standBy = new StandBy(client, clock, takeOverAfterMs, who)

@@ -90,6 +90,7 @@ export class ReplicaWriter {
   continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
     this.place = { generation, end: this.newIndex(nextIndex), previous }
     this.away.heardOf(undefined)
+    this.away.snapshotSeen()
     this.newestKey = newestKey
     const { pageSize, pageCount, observedAtMs, source } = provenance
     this.state = { pageSize, pageCount, observedAtMs, source }
@@ -202,6 +203,7 @@ export class ReplicaWriter {
       this.snapshotSent = true
     }
     const stored = await client.put(key, whole(frame, ended), { signal, sizeEstimate })
+    this.away.snapshotSeen()
     const { state, overlayBytes } = about()
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key

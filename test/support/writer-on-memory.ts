@@ -70,5 +70,11 @@ export async function writerOnMemory() {
     await client.put(snapshotKey(place.generation, 7), one(Buffer.from('another')))
     await client.delete(keys)
   }
-  return { client, time, writer, ship, snapshot, others, listings: () => listings }
+  /** Another writer's retention has taken the generation for one that has ended. */
+  const deleteAll = async () => {
+    const keys: string[] = []
+    for await (const { key } of list('generations/')) keys.push(key)
+    await client.delete(keys)
+  }
+  return { client, time, writer, ship, snapshot, others, deleteAll, listings: () => listings }
 }

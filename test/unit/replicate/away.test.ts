@@ -33,3 +33,25 @@ test.each(['wallMs', 'monotonicMs'] as const)(
     expect(writer.place).toEqual(before)
   },
 )
+
+test.each(['wallMs', 'monotonicMs'] as const)(
+  'nothing is written behind a generation that was deleted as a whole (%s has passed)',
+  async (which) => {
+    const { time, writer, ship, deleteAll } = await writerOnMemory()
+    await ship()
+    await deleteAll()
+    const before = writer.place
+    time[which] += CERTAIN_FOR_MS
+    const rejection = expect(ship()).rejects
+    await rejection.toThrow(WriterConflict)
+    await rejection.toThrow('whoever has deleted its snapshots')
+    expect(writer.place).toEqual(before)
+  },
+)
+
+test('a snapshot that is not listed yet is not taken for deleted', async () => {
+  const { ship, deleteAll, listings } = await writerOnMemory()
+  await deleteAll()
+  await ship()
+  expect(listings()).toBe(1)
+})
