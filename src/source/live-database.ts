@@ -37,6 +37,8 @@ export class LiveDatabase {
   /** Take a pin, or (leapfrog) a newer one before the old one goes. False when SQLite refuses for longer than a moment. */
   takePin(leapfrog = false): boolean {
     for (let attempt = 0; attempt < PIN_TRIES; attempt++) {
+      // Whoever closes last refuses everybody until he has taken the WAL away. SQLite, opened after that, would make a new one.
+      if (attempt > 0 && this.files.replaced() !== undefined) return false
       const before = this.files.walIndex()
       if (!(leapfrog ? this.pins.leapfrog() : this.pins.pin())) continue
       this.place = placeOf(this.place, before, this.files.walIndex())
