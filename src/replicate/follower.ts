@@ -289,7 +289,8 @@ export class Follower {
     }
     const stamp = files.stamp()
     const ageMs = clock.now() - stamp.newestMs
-    if (ageMs < SETTLED_MS) return await wait(SETTLING, Math.max(AGAIN_MS, SETTLED_MS - ageMs + 10))
+    // Times that lie well ahead are of a clock that was set back since: what is written now cannot get the same.
+    if (Math.abs(ageMs) < SETTLED_MS) return await wait(SETTLING, Math.max(AGAIN_MS, SETTLED_MS - ageMs + 10))
     this.stamp = stamp
     this.become('quiescent', 'no application has the database open')
     return monitorIntervalMs

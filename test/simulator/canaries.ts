@@ -133,7 +133,11 @@ export const CANARIES: readonly Canary[] = [
   {
     name: 'any empty WAL is taken for the one that was seen before',
     module: ['sqlite/wal-index', () => ({ hasName: () => true })],
-    changes: { habits: { closeChance: 0.2 }, circumstances: { crashEveryMs: 1500, daemons: 1 } },
+    changes: {
+      circumstances: { crashEveryMs: 1500, daemons: 1, stormy: false, clockJumps: false, monitorIntervalMs: 100 },
+      habits: { closeChance: 0.3, dieChance: 0, replaceChance: 0, powerLossChance: 0, readerChance: 0 },
+      store: { conditional: true, listingLagMs: 0 },
+    },
   },
   {
     name: 'lost continuity is not told',
