@@ -38,7 +38,8 @@ export interface Circumstances {
 export function drawCircumstances(random: Random, changes: Changes): Circumstances {
   const store = {
     conditional: random.chance(0.7),
-    listingLagMs: random.pick([0, 0, 0, 300, 2000]),
+    // Well below every retention: what was not listed for a whole window nobody can keep.
+    listingLagMs: random.pick([0, 0, 0, 100, 400]),
     wholeSeconds: random.chance(0.3),
   }
   return {
