@@ -78,16 +78,14 @@ export async function compressBlock(content: Buffer, how: Compression): Promise<
 }
 
 /**
- * Decode `block`, which begins with BLOCK_ROOM_BYTES that this function overwrites, in libuv's thread pool or, with `here`,
- * on the calling thread, which takes 2 ms for 4 MiB. Rejects with the library's error when the block is malformed or longer
- * than `uncompressedBytesMax`; a block that is shorter keeps that much memory all the same.
+ * Decode `block`, which begins with BLOCK_ROOM_BYTES that this function overwrites, on the calling thread. Rejects with the library's
+ * error when the block is malformed or longer than `uncompressedBytesMax`; a block that is shorter keeps that much memory all the same.
  */
-export async function uncompressBlock(block: Buffer, uncompressedBytesMax: number, here: boolean): Promise<Buffer> {
+export async function uncompressBlock(block: Buffer, uncompressedBytesMax: number): Promise<Buffer> {
   const lz4 = await load()
   block.writeUInt32LE(uncompressedBytesMax, 0)
-  if (uncompressedBytesMax <= UNCOMPRESS_AT_ONCE_BYTES_MAX) return lz4.uncompressSync(block)
-  if (here) await setImmediate()
-  return counted(here ? lz4.uncompressSync(block) : await lz4.uncompress(block))
+  if (uncompressedBytesMax > UNCOMPRESS_AT_ONCE_BYTES_MAX) await setImmediate()
+  return counted(lz4.uncompressSync(block))
 }
 
 function counted(made: Buffer): Buffer {

@@ -83,10 +83,18 @@ export async function restoreFile(
 async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOutput): Promise<Base> {
   let bytes = 0
   const head: Uint8Array[] = []
-  for await (const chunk of content) {
-    if (bytes < DATABASE_HEADER_BYTES) head.push(chunk.slice(0, DATABASE_HEADER_BYTES))
-    await writeAll(file, chunk, bytes)
-    bytes += chunk.length
+  // One piece is written while the next one is fetched and decoded.
+  let writing = Promise.resolve()
+  try {
+    for await (const chunk of content) {
+      if (bytes < DATABASE_HEADER_BYTES) head.push(chunk.slice(0, DATABASE_HEADER_BYTES))
+      await writing
+      writing = writeAll(file, chunk, bytes)
+      writing.catch(() => {})
+      bytes += chunk.length
+    }
+  } finally {
+    await writing
   }
   return { bytes, pageSize: parseDatabaseHeader(Buffer.concat(head))?.pageSize }
 }

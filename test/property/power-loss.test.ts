@@ -36,7 +36,7 @@ type Run = (random: Random, fs: PowerLossFs) => Promise<string | undefined>
 /** The real client over a file system that loses. Which one can be changed from run to run. */
 async function loadRun(): Promise<Run> {
   let current: PowerLossFs | undefined
-  const names = ['open', 'mkdir', 'rename', 'link', 'unlink', 'rmdir', 'stat', 'readdir'] as const
+  const names = ['open', 'mkdir', 'rename', 'link', 'unlink', 'rmdir', 'stat', 'access', 'readdir'] as const
   const pass = (name: (typeof names)[number]) =>
     [
       name,

@@ -173,6 +173,7 @@ export class PowerLossFs {
           remove(path)
         }),
       stat: (path: string) => this.call(() => statOf(nodeAt(path))),
+      access: (path: string) => this.call(() => void nodeAt(path)),
       readdir: (path: string, options?: { withFileTypes: boolean }) =>
         this.call(() => {
           const node = nodeAt(path)
