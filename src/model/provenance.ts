@@ -47,6 +47,11 @@ export interface Provenance {
   readonly program: string
   /** Identifies one writer (one replica of one running daemon): random hex. */
   readonly writer: string
+  /**
+   * Counts the generations that this writer has begun or gone on with: of two of them the one with the higher number is the later one,
+   * whatever the clocks say, and even where an upload to the other one arrives after it was given up.
+   */
+  readonly stint?: number | undefined
   /** The machine it ran on, for people. */
   readonly host?: string | undefined
   readonly kind: 'snapshot' | 'segment'
@@ -97,6 +102,7 @@ function isProvenance(value: unknown): value is Provenance {
   if (!isRecord(value) || value.version !== 1) return false
   if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
   if (value.host !== undefined && typeof value.host !== 'string') return false
+  if (value.stint !== undefined && !isCount(value.stint)) return false
   if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
   if (!isCount(value.pageSize) || !isUint32(value.pageCount) || !isCount(value.observedAtMs)) return false
   if ((value.observedAtMs as number) > MOMENT_MAX_MS) return false

@@ -1,6 +1,6 @@
 // Which generation of which replica a restore takes. Pure; asks about objects as restore-plan does.
 //
-// - Within a replica: for the newest state (and for an index) the generation that was written last; for a moment, of those that had
+// - Within a replica: for the newest state (and for an index) the generation that was written last (see lastWritten); for a moment, of those that had
 //   begun by then, the one that reaches furthest towards it. A generation without a snapshot, as one is for a short time when it
 //   begins, is left out as long as there is another.
 // - Between replicas: the state that was observed last; at a tie the replica that was named first.
@@ -105,20 +105,29 @@ function* pickGeneration(generations: readonly GenerationTimeline[], target: Res
   return { refusal: { code: 'NOT_FOUND', message: `nothing at or before ${asks}: ${bounds}` } }
 }
 
-/** By the storage's times, which nobody sets back. Some stores tell whole seconds: at a tie the moments of the states decide. */
+/** An upload that was given up may arrive so long after what was written instead of it. */
+const LATE_MS_MAX = 3_600_000
+
+/**
+ * By the storage's times, which nobody sets back. Some stores tell whole seconds: at a tie the moments of the states decide. A generation
+ * that its own writer has left for another one does not count before that one: what arrives in it late is not news.
+ */
 function* lastWritten(timelines: readonly GenerationTimeline[]): Asking<GenerationTimeline> {
   const lastAtMs = timelines.reduce((newest, timeline) => Math.max(newest, timeline.lastAtMs), Number.NEGATIVE_INFINITY)
-  const tied = timelines.filter((timeline) => timeline.lastAtMs === lastAtMs)
-  let best = tied[0] as GenerationTimeline
-  if (tied.length === 1) return best
-  let bestMs = yield* momentOf(newestObject(best) as StoredObject)
-  for (const timeline of tied.slice(1)) {
-    const momentMs = yield* momentOf(newestObject(timeline) as StoredObject)
-    if (momentMs <= bestMs) continue
-    best = timeline
-    bestMs = momentMs
+  const recent = timelines.filter((timeline) => timeline.lastAtMs >= lastAtMs - LATE_MS_MAX)
+  if (recent.length === 1) return recent[0] as GenerationTimeline
+  const known: { timeline: GenerationTimeline; writer: string | undefined; stint: number; momentMs: number }[] = []
+  for (const timeline of recent) {
+    const newest = newestObject(timeline) as StoredObject
+    const { writer, stint = 0 } = (yield newest) ?? {}
+    known.push({ timeline, writer, stint, momentMs: yield* momentOf(newest) })
   }
-  return best
+  const left = (one: (typeof known)[number]): boolean =>
+    one.writer !== undefined && known.some(({ writer, stint }) => writer === one.writer && stint > one.stint)
+  const [best] = known
+    .filter((one) => !left(one))
+    .sort((a, b) => b.timeline.lastAtMs - a.timeline.lastAtMs || b.momentMs - a.momentMs)
+  return (best as (typeof known)[number]).timeline
 }
 
 /** Pass the questions of `asking` on as questions about this replica. */

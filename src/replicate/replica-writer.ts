@@ -69,6 +69,8 @@ export class ReplicaWriter {
   conditional = true
   /** As whoever looks for a place to resume will find it. */
   newestKey: string | undefined
+  /** See Provenance. */
+  private stint = 0
   /** What the newest object stands for. */
   private state: SourceState | undefined
   private readonly away: Away
@@ -84,10 +86,12 @@ export class ReplicaWriter {
 
   /** The first place of a generation of its own. */
   newGeneration(): Place {
+    this.stint++
     return { generation: this.options.randomHex(8), end: this.newIndex(0), previous: undefined }
   }
 
   continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
+    this.stint++
     this.place = { generation, end: this.newIndex(nextIndex), previous }
     this.away.heardOf(undefined)
     this.away.snapshotSeen()
@@ -233,12 +237,13 @@ export class ReplicaWriter {
     { pageSize, pageCount, observedAtMs, source }: SourceState,
     extra: Pick<Provenance, 'previous' | 'overlayBytes' | 'bytes'>,
   ): Provenance & { readonly key: string } {
-    const { writer } = this
+    const { writer, stint } = this
     const { host } = this.options
     return {
       version: 1,
       program: PROGRAM,
       writer,
+      stint,
       host,
       kind,
       key,
