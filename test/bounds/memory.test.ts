@@ -14,8 +14,8 @@ import { descriptorsOf, Heavy, peakMib, sumIn } from './measured.js'
 
 /** Page images in memory (96 MiB), blocks being compressed, and what allocators and the collector keep of those that were. */
 const REPLICATE_GROWTH_MIB = 400
-/** Two arenas of pages (64 MiB), objects fetched ahead (64 MiB), blocks being decompressed, and what allocators keep of those. */
-const RESTORE_GROWTH_MIB = 450
+/** Two arenas of pages (64 MiB), objects fetched ahead (64 MiB), a block being decompressed, and what allocators keep of those. */
+const RESTORE_GROWTH_MIB = 250
 /** A key, a size and a time, and the places they are sorted into. */
 const LISTED_OBJECT_BYTES = 2048
 
