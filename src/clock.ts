@@ -1,5 +1,7 @@
 // Time as an argument, so that tests and the simulator need no sleeping.
 
+import type { Moment } from './plan/snapshot-plan.js'
+
 export interface Clock {
   /** Wall-clock time, milliseconds since 1970. */
   now(): number
@@ -13,6 +15,11 @@ export interface TimerClock extends Clock {
   after(ms: number, then: () => void): () => void
   /** Resolves when sockets and timers have had their turn. */
   turn(): Promise<void>
+}
+
+/** The present, on both clocks. */
+export function present(clock: Clock): Moment {
+  return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
 }
 
 /** Timers cannot be set for longer: 24 days. */

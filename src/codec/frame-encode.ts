@@ -1,5 +1,5 @@
 // Writes an object: one LZ4 frame as Litestream 0.3 writes it, and our trailer behind it. Several blocks are
-// compressed at the same time and leave in order. Memory: about 8 MiB per block in flight for long contents, and no more
+// compressed at the same time and leave in order. Memory: about 2 MiB per block in flight for long contents, and no more
 // than a few times the content for short ones.
 
 import { SpareBuffers } from '../spare-buffers.js'
@@ -63,8 +63,9 @@ export async function* encodeFrame(
     while (block !== undefined) {
       // Long contents are a matter of speed, short ones of bytes.
       const isFull = !short && block.end === FULL_BYTES
-      const threads = blocksInFlight > 1 && ++fullCount > BLOCKS_BEFORE_THREADS
-      blocks.add(encodeBlock(block, !isFull ? 'densely' : threads ? 'in the pool' : 'here'))
+      if (isFull) fullCount++
+      const large: Compression = blocksInFlight > 1 && fullCount > BLOCKS_BEFORE_THREADS ? 'in the pool' : 'here'
+      blocks.add(encodeBlock(block, isFull ? large : 'densely'))
       block = isFull ? await readBlock(reader, contentHash, fullBlocks.take()) : undefined
       if (blocks.isFull) {
         yield await blocks.take()

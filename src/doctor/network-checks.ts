@@ -79,7 +79,6 @@ async function checkTls(host: string, address: string, port: number, options: Ne
   }
 }
 
-/** Where requests go. Of AWS without a region: the one that knows every bucket's. */
 async function established(socket: Socket | TLSSocket, event: string): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {

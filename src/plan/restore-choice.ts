@@ -1,7 +1,7 @@
 // Which generation of which replica a restore takes. Pure; asks about objects as restore-plan does.
 //
-// - Within a replica: for the newest state (and for an index) the generation that was written last (see lastWritten); for a moment, of those that had
-//   begun by then, the one that reaches furthest towards it. A generation without a snapshot, as one is for a short time when it
+// - Within a replica: for the newest state (and for an index) the generation that was written last (see lastWritten); for a moment,
+//   of those that had begun by then, the one that reaches furthest towards it. A generation without a snapshot, as one is for a short time when it
 //   begins, is left out as long as there is another.
 // - Between replicas: the state that was observed last; at a tie the replica that was named first.
 // - A replica that cannot serve is passed over when another one can, and is reported. A damaged generation is never silently
@@ -10,7 +10,7 @@
 import type { Provenance } from '../model/provenance.js'
 import { formatMoment, type RestoreTarget } from '../model/target.js'
 import { type GenerationTimeline, newestObject, type StoredObject } from '../model/timeline.js'
-import { type Asking, momentOf, planGeneration, type Refusal, type RestorePlan } from './restore-plan.js'
+import { type Asking, momentIn, momentOf, planGeneration, type Refusal, type RestorePlan } from './restore-plan.js'
 
 /** `R` is however the caller tells replicas apart. */
 export interface PlannedReplica<R> {
@@ -119,8 +119,8 @@ function* lastWritten(timelines: readonly GenerationTimeline[]): Asking<Generati
   const known: { timeline: GenerationTimeline; writer: string | undefined; stint: number; momentMs: number }[] = []
   for (const timeline of recent) {
     const newest = newestObject(timeline) as StoredObject
-    const { writer, stint = 0 } = (yield newest) ?? {}
-    known.push({ timeline, writer, stint, momentMs: yield* momentOf(newest) })
+    const said = yield newest
+    known.push({ timeline, writer: said?.writer, stint: said?.stint ?? 0, momentMs: momentIn(newest, said) })
   }
   const left = (one: (typeof known)[number]): boolean =>
     one.writer !== undefined && known.some(({ writer, stint }) => writer === one.writer && stint > one.stint)

@@ -59,8 +59,12 @@ const refuse = (code: Refusal['code'], message: string): PlanOutcome => ({ refus
 
 /** When the state that the object stands for was observed. */
 export function* momentOf(object: StoredObject): Asking<number> {
-  const provenance = yield object
-  return provenance?.observedAtMs ?? object.modifiedAtMs
+  return momentIn(object, yield object)
+}
+
+/** The same where it is known what the object says. */
+export function momentIn(object: StoredObject, said: Provenance | undefined): number {
+  return said?.observedAtMs ?? object.modifiedAtMs
 }
 
 /** The plan for one generation. Snapshots with an index in `excluded` are not used. */

@@ -93,7 +93,8 @@ export function placeOf({ bucket, path = '', region = '', endpoint = '', forcePa
   }
 }
 
-/** Who is asked, as far as it is known without asking: the host of the endpoint, or of the bucket. */
+/** Who is asked, as far as it is known without asking: the host of the endpoint, or of the bucket. Of AWS without a region: the one that
+ * knows every bucket's. */
 export function serverOf({ endpoint, region, bucket, forcePathStyle }: S3Place): URL {
   const url = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`)
   if (!forcePathStyle) url.hostname = `${bucket}.${url.hostname}`

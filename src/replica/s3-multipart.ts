@@ -22,13 +22,13 @@ const PARTS_MAX = 10_000
 /** An estimate may be too low by a fifth. */
 const PARTS_WANTED_MAX = 8000
 const MIB = 1024 * 1024
+/** How long cleaning up may take. */
+const ABORT_TIMEOUT_MS = 10_000
 
 /** The size of parts for a body of about so many bytes. */
 export function partBytesFor(sizeEstimate = 0): number {
   return Math.max(PART_BYTES_MIN, Math.ceil(sizeEstimate / PARTS_WANTED_MAX / MIB) * MIB)
 }
-/** How long cleaning up may take. */
-const ABORT_TIMEOUT_MS = 10_000
 
 export interface MultipartTarget {
   readonly client: S3Client

@@ -5,7 +5,7 @@
 // Where there is none at all, the generation was deleted as a whole: the retention of another writer, whose own generation is newer,
 // cannot tell a writer that is idle from one that is gone. What would be written behind it could never be restored.
 
-import type { TimerClock } from '../clock.js'
+import { present, type TimerClock } from '../clock.js'
 import { parseKey, snapshotsPrefix } from '../model/layout.js'
 import type { Moment } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
@@ -25,11 +25,6 @@ export class Away {
 
   constructor(private readonly options: AwayOptions) {}
 
-  now(): Moment {
-    const { clock } = this.options
-    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
-  }
-
   /** At `moment` nobody else had gone on; undefined when that was never seen. */
   heardOf(moment: Moment | undefined): void {
     this.certainAt = moment
@@ -37,14 +32,14 @@ export class Away {
 
   /** The generation has a snapshot, which some stores list only after a while. */
   snapshotSeen(): void {
-    this.snapshotAt = this.now()
+    this.snapshotAt = present(this.options.clock)
   }
 
   /** Before something is written to `index`. Throws WriterConflict when somebody was there. */
   async look(generation: string, index: number, signal: AbortSignal): Promise<void> {
-    const { client, certainForMs } = this.options
+    const { client, clock, certainForMs } = this.options
     const { certainAt, snapshotAt } = this
-    const now = this.now()
+    const now = present(clock)
     // A machine that was suspended may tell by its wall clock only.
     const elapsedMs = (since: Moment) =>
       Math.max(Math.abs(now.wallMs - since.wallMs), now.monotonicMs - since.monotonicMs)

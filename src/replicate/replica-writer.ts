@@ -10,7 +10,7 @@
 // I+1 is the state at the closed end of I, with the segment at offset 0 behind it if it has an overlay, whoever wrote either of them.
 // A store without conditional writes has no claims; there the shipper goes on only behind the mark of a clean stop.
 
-import type { TimerClock } from '../clock.js'
+import { present, type TimerClock } from '../clock.js'
 import { encodeFrame } from '../codec/frame.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { segmentKey, snapshotKey } from '../model/layout.js'
@@ -147,8 +147,9 @@ export class ReplicaWriter {
     const key = segmentKey(generation, index, offset)
     const provenance = this.provenanceOf('segment', key, this.state as SourceState, { bytes: 0 })
     const body = encodeFrame(nothing(), { trailer: () => encodeProvenance(provenance), signal })
-    const askedAt = this.away.now()
-    await claim(this.options.client, provenance, body, signal)
+    const { client, clock } = this.options
+    const askedAt = present(clock)
+    await claim(client, provenance, body, signal)
     this.away.heardOf(askedAt)
     this.newestKey = key
     this.options.digests?.closedBy(key)
@@ -158,7 +159,7 @@ export class ReplicaWriter {
   /** Upload a changeset as the segment at `place`, and stand behind it. */
   async writeSegment(changes: Changeset, state: SourceState, place: Place, signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.options
-    const startedAt = this.away.now()
+    const startedAt = present(clock)
     const { generation, end } = place
     const key = segmentKey(generation, end.index, end.offset)
     const position = positionOf(place)

@@ -10,7 +10,7 @@
 //
 // Lost continuity (told by the follower) and a generation lost to another writer lead back to `establish`.
 
-import { TIMER_MS_MAX, type TimerClock } from '../clock.js'
+import { present, TIMER_MS_MAX, type TimerClock } from '../clock.js'
 import { isLitestreamError, LitestreamError, messageOf } from '../errors.js'
 import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
@@ -354,13 +354,8 @@ export class Shipper implements Sink {
       { retentionMs, snapshotIntervalMs },
       this.lastSnapshot,
       this.changedSinceSnapshot,
-      this.moment(),
+      present(this.options.clock),
     )
-  }
-
-  private moment(): Moment {
-    const { clock } = this.options
-    return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
   }
 
   /** Continue the replica's generation, heal it, or begin a new one. */
@@ -391,7 +386,7 @@ export class Shipper implements Sink {
     if (resume && plan.how !== 'new-generation') {
       this.resume = undefined
       this.own = { generation: resume.generation, firstIndex: resume.nextIndex }
-      this.lastSnapshot = { ...this.moment(), wallMs: resume.snapshotAtMs }
+      this.lastSnapshot = { ...present(this.options.clock), wallMs: resume.snapshotAtMs }
       this.changedSinceSnapshot = resume.provenance.kind === 'segment'
       this.writer.continueFrom(resume)
       const { key, size } = resume.snapshot
@@ -500,7 +495,7 @@ export class Shipper implements Sink {
       const about = () => stands as NonNullable<typeof stands>
       const { pageCount = 0, pageSize = 0 } = this.follower.state() ?? {}
       await this.writer.writeSnapshot(target, digested ?? copied, about, signal, pageCount * pageSize)
-      this.lastSnapshot = this.moment()
+      this.lastSnapshot = present(this.options.clock)
       this.changedSinceSnapshot = false
     })
   }

@@ -5,23 +5,13 @@ import { silentLogger } from '../../src/logger.js'
 import { Follower } from '../../src/replicate/follower.js'
 import { WindowTurns } from '../../src/replicate/window.js'
 import { ChunkPool } from '../../src/source/spool.js'
-import { Disk } from './disk.js'
-import { Ledger } from './ledger.js'
-import { Observer } from './observer.js'
-import { Scheduler } from './scheduler.js'
-import { Sqlite } from './sqlite.js'
+import { makeScene } from './scene.js'
 
 test.each([-3_600_000, -2000, -500, 0, 3_600_000])(
   'a closed database is read although the clock was set by %d ms since it was written',
   async (jumpMs) => {
-    const scheduler = new Scheduler(1)
-    const disk = new Disk(scheduler, 1)
-    const ledger = new Ledger(scheduler)
-    const sqlite = new Sqlite(disk, ledger, scheduler, scheduler.random(1))
-    ledger.placed(disk, 4)
+    const { scheduler, process, observer } = makeScene()
     scheduler.wallOffsetMs += jumpMs
-    const process = { name: 'observer', alive: true }
-    const world = { scheduler, disk, sqlite, random: scheduler.random(2), shmWritable: true, preempt: () => {} }
     const follower = new Follower({
       path: '/db/app.db',
       monitorIntervalMs: 100,
@@ -29,7 +19,7 @@ test.each([-3_600_000, -2000, -500, 0, 3_600_000])(
       maxCheckpointPageCount: 0,
       maxWalBytes: 1 << 20,
       allowCheckpoint: false,
-      source: new Observer(world, process),
+      source: observer,
       pool: new ChunkPool(1 << 20),
       windowTurns: new WindowTurns(),
       clock: scheduler.clockOf(process),

@@ -7,11 +7,9 @@ import { WalTracker } from '../../src/replicate/wal-tracker.js'
 import type { ObservedFiles } from '../../src/source/files.js'
 import { ChunkPool } from '../../src/source/spool.js'
 import type { Connection, Operation } from './connections.js'
-import { Disk, PAGE_BYTES } from './disk.js'
-import { Ledger } from './ledger.js'
-import { Observer } from './observer.js'
-import { Scheduler } from './scheduler.js'
-import { Sqlite, type Transaction } from './sqlite.js'
+import { PAGE_BYTES } from './disk.js'
+import { makeScene } from './scene.js'
+import type { Transaction } from './sqlite.js'
 
 const work = (pages: readonly number[], more: Partial<Transaction> = {}): Transaction => ({
   pages,
@@ -27,18 +25,9 @@ const finish = (operation: Operation<unknown>): void => {
   while (!operation.next().done);
 }
 
-test('frames of a transaction that was rolled back are not taken for the end of the old cycle', async () => {
-  const scheduler = new Scheduler(1)
-  const disk = new Disk(scheduler, 1)
-  const ledger = new Ledger(scheduler)
-  const sqlite = new Sqlite(disk, ledger, scheduler, scheduler.random(1))
-  ledger.placed(disk, 4)
-  const application = sqlite.open('application', false, true) as Connection
-  finish(sqlite.transact(application, work([1, 2]), 0))
-
-  const process = { name: 'observer', alive: true }
-  const world = { scheduler, disk, sqlite, random: scheduler.random(2), shmWritable: true, preempt: () => {} }
-  const files = new Observer(world, process).open() as ObservedFiles
+/** Stands at the newest commit. */
+async function observe({ observer, scheduler, process }: ReturnType<typeof makeScene>) {
+  const files = observer.open() as ObservedFiles
   files.openLive()
   const tracker = new WalTracker(files, PAGE_BYTES, {
     pool: new ChunkPool(1 << 20),
@@ -47,6 +36,16 @@ test('frames of a transaction that was rolled back are not taken for the end of 
     protected: () => false,
   })
   expect(await tracker.anchor()).toBe(true)
+  return { files, tracker }
+}
+
+test('frames of a transaction that was rolled back are not taken for the end of the old cycle', async () => {
+  const scene = makeScene()
+  const { sqlite } = scene
+  const application = sqlite.open('application', false, true) as Connection
+  finish(sqlite.transact(application, work([1, 2]), 0))
+
+  const { files, tracker } = await observe(scene)
   const put: number[] = []
   const sink: Sink = { begin: () => {}, put: (page) => put.push(page), commit: () => {}, lost: () => put.push(-1) }
   tracker.sinks.add(sink)
@@ -66,40 +65,23 @@ test('frames of a transaction that was rolled back are not taken for the end of 
 })
 
 test('a WAL in which nothing was written yet is not taken for the one that was there before', async () => {
-  const scheduler = new Scheduler(1)
-  const disk = new Disk(scheduler, 1)
-  const ledger = new Ledger(scheduler)
-  const sqlite = new Sqlite(disk, ledger, scheduler, scheduler.random(1))
-  ledger.placed(disk, 4)
-  const process = { name: 'observer', alive: true }
-  const world = { scheduler, disk, sqlite, random: scheduler.random(2), shmWritable: true, preempt: () => {} }
+  const scene = makeScene()
+  const { sqlite } = scene
   const come = () => {
     const application = sqlite.open('application', false, true) as Connection
     sqlite.beginRead(application)
     sqlite.endRead(application)
     return application
   }
-  const observe = async () => {
-    const files = new Observer(world, process).open() as ObservedFiles
-    files.openLive()
-    const tracker = new WalTracker(files, PAGE_BYTES, {
-      pool: new ChunkPool(1 << 20),
-      clock: scheduler.clockOf(process),
-      attached: () => true,
-      protected: () => false,
-    })
-    expect(await tracker.anchor()).toBe(true)
-    return tracker
-  }
   const first = come()
-  const resume = (await observe()).cursor as WalCursor
+  const resume = (await observe(scene)).tracker.cursor as WalCursor
   expect(resume).toMatchObject({ salt1: 0, salt2: 0, frames: 0 })
   // Nobody watches now. The last close takes the WAL away.
   finish(sqlite.transact(first, work([2]), 0))
   finish(sqlite.close(first))
   come()
   const sink: Sink = { begin: () => {}, put: () => {}, commit: () => {}, lost: () => {} }
-  const tracker = await observe()
+  const { tracker } = await observe(scene)
   expect(tracker.cursor).toEqual(resume)
   expect(await tracker.join(sink, resume)).toBe(
     'the WAL was empty when it was last seen, and any empty WAL looks like it',
