@@ -24,7 +24,8 @@ serve({
       },
     }
     const client = await openReplica(target)
-    const shipper = { ownGeneration: { generation, firstIndex: 0 }, uploads: 1, beginAnew: () => {} }
+    const ownGeneration = { generation, firstIndex: 0, snapshotIndex: Number.POSITIVE_INFINITY }
+    const shipper = { ownGeneration, uploads: 1, beginAnew: () => {} }
     const retention = new Retention(shipper, { client, retentionMs, checkIntervalMs: 1, clock: systemClock, log })
     const beganMs = performance.now()
     await retention.check()

@@ -1,5 +1,7 @@
 // Time as an argument, so that tests and the simulator need no sleeping.
 
+import { bootId } from './boot.js'
+import type { Uptime } from './model/provenance.js'
 import type { Moment } from './plan/snapshot-plan.js'
 
 export interface Clock {
@@ -13,6 +15,8 @@ export interface Clock {
 export interface TimerClock extends Clock {
   /** Calls `then` once, after `ms` at least; the result cancels that. */
   after(ms: number, then: () => void): () => void
+  /** What `monotonic` says, and on whose clock. */
+  uptime(): Uptime
   /** Resolves when sockets and timers have had their turn. */
   turn(): Promise<void>
 }
@@ -20,6 +24,11 @@ export interface TimerClock extends Clock {
 /** The present, on both clocks. */
 export function present(clock: Clock): Moment {
   return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+}
+
+/** Milliseconds that have passed, at most: a machine that was suspended may tell by its wall clock only. */
+export function elapsedMs(since: Moment, now: Moment): number {
+  return Math.max(Math.abs(now.wallMs - since.wallMs), now.monotonicMs - since.monotonicMs)
 }
 
 /** Timers cannot be set for longer: 24 days. */
@@ -41,9 +50,15 @@ export function wait(clock: TimerClock, ms: number, signal: AbortSignal): Promis
   })
 }
 
+/** Of the machine, and not of this process. */
+function uptimeMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
 export const systemClock: TimerClock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: uptimeMs,
+  uptime: () => ({ boot: bootId(), ms: uptimeMs() }),
   after(ms, then) {
     const timer = setTimeout(then, ms)
     return () => clearTimeout(timer)

@@ -22,7 +22,18 @@ const documents = files.filter((file) => /^[^/]+\.md$|^(docker|docs)\/.*\.md$/.t
 /** Layers from the bottom; a file may import from its own layer and those below. Files directly in src/ are named. */
 const LAYERS: readonly (readonly string[])[] = [
   ['sqlite', 'model', 'plan', 'errors.ts', 'version.ts'],
-  ['codec', 'source', 'replica', 'clock.ts', 'logger.ts', 'log-format.ts', 'log.ts', 'spare-buffers.ts', 'garbage.ts'],
+  [
+    'codec',
+    'source',
+    'replica',
+    'boot.ts',
+    'clock.ts',
+    'logger.ts',
+    'log-format.ts',
+    'log.ts',
+    'spare-buffers.ts',
+    'garbage.ts',
+  ],
   ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],
 ]
@@ -58,7 +69,7 @@ const LINES_MAX_TEST = 400
 const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; readonly files: readonly string[] }[] = [
   {
     name: 'reading a clock',
-    pattern: /\bDate\.now\(|\bperformance\.now\(|\bnew Date\(\)/,
+    pattern: /\bDate\.now\(|\bperformance\.now\(|\bhrtime\b|\bnew Date\(\)/,
     files: [
       'src/clock.ts',
       'src/log.ts',
@@ -73,6 +84,7 @@ const EFFECTS: readonly { readonly name: string; readonly pattern: RegExp; reado
     name: 'randomness',
     pattern: /\bMath\.random\(|\brandomBytes\(|\brandomUUID\(|\bgetRandomValues\(/,
     files: [
+      'src/boot.ts', // a name for a process whose system tells none
       'src/cli/commands/doctor.ts',
       'src/cli/commands/replicate.ts',
       'src/replica/file-write.ts',

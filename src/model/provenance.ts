@@ -24,6 +24,18 @@ export interface FileStamp {
   readonly ctimeNs: string
 }
 
+/** A reading of a monotonic clock. Two readings of the same boot tell which was first, and only those. */
+export interface Uptime {
+  /** Names the boot of the machine; see boot. */
+  readonly boot: string
+  readonly ms: number
+}
+
+/** Whether `a` was read before `b`; undefined when nothing tells. */
+export function readBefore(a: Uptime | undefined, b: Uptime | undefined): boolean | undefined {
+  return a !== undefined && b !== undefined && a.boot === b.boot ? a.ms < b.ms : undefined
+}
+
 /** The same file, and nothing was written to it in between. */
 export function sameStamp(a: FileStamp, b: FileStamp): boolean {
   return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
@@ -47,11 +59,6 @@ export interface Provenance {
   readonly program: string
   /** Identifies one writer (one replica of one running daemon): random hex. */
   readonly writer: string
-  /**
-   * Counts the generations that this writer has begun or gone on with: of two of them the one with the higher number is the later one,
-   * whatever the clocks say, and even where an upload to the other one arrives after it was given up.
-   */
-  readonly stint?: number | undefined
   /** The machine it ran on, for people. */
   readonly host?: string | undefined
   readonly kind: 'snapshot' | 'segment'
@@ -60,6 +67,11 @@ export interface Provenance {
   readonly pageCount: number
   /** When the newest commit in it was observed: milliseconds since 1970, the daemon's clock. */
   readonly observedAtMs: number
+  /**
+   * A reading of the machine's monotonic clock at which the source was known to be in this state or in an earlier one: what another
+   * object of the same boot was later seen to hold, this one holds at most as much of.
+   */
+  readonly uptime?: Uptime | undefined
   /** The source's state: a place in its WAL, or a file that had none. */
   readonly source: { readonly cursor: WalCursor } | { readonly stamp: FileStamp }
   /** Uncompressed bytes of the object. */
@@ -98,11 +110,14 @@ const isUint32 = (value: unknown): boolean =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 
+const isUptime = (value: unknown): value is Uptime =>
+  isRecord(value) && typeof value.boot === 'string' && Number.isFinite(value.ms)
+
 function isProvenance(value: unknown): value is Provenance {
   if (!isRecord(value) || value.version !== 1) return false
   if (typeof value.program !== 'string' || typeof value.writer !== 'string') return false
   if (value.host !== undefined && typeof value.host !== 'string') return false
-  if (value.stint !== undefined && !isCount(value.stint)) return false
+  if (value.uptime !== undefined && !isUptime(value.uptime)) return false
   if (value.kind !== 'snapshot' && value.kind !== 'segment') return false
   if (!isCount(value.pageSize) || !isUint32(value.pageCount) || !isCount(value.observedAtMs)) return false
   if ((value.observedAtMs as number) > MOMENT_MAX_MS) return false

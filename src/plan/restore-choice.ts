@@ -1,6 +1,6 @@
 // Which generation of which replica a restore takes. Pure; asks about objects as restore-plan does.
 //
-// - Within a replica: for the newest state (and for an index) the generation that was written last (see lastWritten); for a moment,
+// - Within a replica: for the newest state (and for an index) the generation that was written last (see last-written); for a moment,
 //   of those that had begun by then, the one that reaches furthest towards it. A generation without a snapshot, as one is for a short time when it
 //   begins, is left out as long as there is another.
 // - Between replicas: the state that was observed last; at a tie the replica that was named first.
@@ -10,7 +10,8 @@
 import type { Provenance } from '../model/provenance.js'
 import { formatMoment, type RestoreTarget } from '../model/target.js'
 import { type GenerationTimeline, newestObject, type StoredObject } from '../model/timeline.js'
-import { type Asking, momentIn, momentOf, planGeneration, type Refusal, type RestorePlan } from './restore-plan.js'
+import { lastWritten } from './last-written.js'
+import { type Asking, momentOf, planGeneration, type Refusal, type RestorePlan } from './restore-plan.js'
 
 /** `R` is however the caller tells replicas apart. */
 export interface PlannedReplica<R> {
@@ -84,7 +85,7 @@ function* pickGeneration(generations: readonly GenerationTimeline[], target: Res
     const names = generations.map(({ generation }) => generation).join(', ')
     return { refusal: { code: 'NOT_FOUND', message: `no snapshots available in generation ${names}` } }
   }
-  if (target.kind !== 'time') return { timeline: yield* lastWritten(restorable) }
+  if (target.kind !== 'time') return { timeline: yield* newestOf(restorable) }
 
   let best: { timeline: GenerationTimeline; reachesMs: number } | undefined
   let oldestMs = Number.POSITIVE_INFINITY
@@ -99,35 +100,17 @@ function* pickGeneration(generations: readonly GenerationTimeline[], target: Res
     if (further || sameButLater) best = { timeline, reachesMs }
   }
   if (best) return { timeline: best.timeline }
-  const newestMs = yield* momentOf(newestObject(yield* lastWritten(restorable)) as StoredObject)
+  const newestMs = yield* momentOf(newestObject(yield* newestOf(restorable)) as StoredObject)
   const asks = formatMoment(target.atMs)
   const bounds = `the backups reach from ${formatMoment(oldestMs)} to ${formatMoment(newestMs)}`
   return { refusal: { code: 'NOT_FOUND', message: `nothing at or before ${asks}: ${bounds}` } }
 }
 
-/** An upload that was given up may arrive so long after what was written instead of it. */
-const LATE_MS_MAX = 3_600_000
-
-/**
- * By the storage's times, which nobody sets back. Some stores tell whole seconds: at a tie the moments of the states decide. A generation
- * that its own writer has left for another one does not count before that one: what arrives in it late is not news.
- */
-function* lastWritten(timelines: readonly GenerationTimeline[]): Asking<GenerationTimeline> {
-  const lastAtMs = timelines.reduce((newest, timeline) => Math.max(newest, timeline.lastAtMs), Number.NEGATIVE_INFINITY)
-  const recent = timelines.filter((timeline) => timeline.lastAtMs >= lastAtMs - LATE_MS_MAX)
-  if (recent.length === 1) return recent[0] as GenerationTimeline
-  const known: { timeline: GenerationTimeline; writer: string | undefined; stint: number; momentMs: number }[] = []
-  for (const timeline of recent) {
-    const newest = newestObject(timeline) as StoredObject
-    const said = yield newest
-    known.push({ timeline, writer: said?.writer, stint: said?.stint ?? 0, momentMs: momentIn(newest, said) })
-  }
-  const left = (one: (typeof known)[number]): boolean =>
-    one.writer !== undefined && known.some(({ writer, stint }) => writer === one.writer && stint > one.stint)
-  const [best] = known
-    .filter((one) => !left(one))
-    .sort((a, b) => b.timeline.lastAtMs - a.timeline.lastAtMs || b.momentMs - a.momentMs)
-  return (best as (typeof known)[number]).timeline
+function* newestOf(timelines: readonly GenerationTimeline[]): Asking<GenerationTimeline> {
+  const written = timelines.map((timeline) => {
+    return { timeline, newest: newestObject(timeline) as StoredObject, lastAtMs: timeline.lastAtMs }
+  })
+  return (yield* lastWritten(written)).timeline
 }
 
 /** Pass the questions of `asking` on as questions about this replica. */

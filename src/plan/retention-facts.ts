@@ -47,6 +47,8 @@ export interface ReplicaFacts {
 export interface OwnGeneration {
   readonly generation: string
   readonly firstIndex: number
+  /** The newest snapshot that this process knows to be stored. One of a higher index may still be written again. */
+  readonly snapshotIndex: number
 }
 
 export interface FactsOptions {

@@ -8,7 +8,8 @@
 //
 // When an object is of. The later of two times counts: the storage's, by which Litestream 0.3.13 restores, and the one in its
 // provenance, by which we do. A snapshot whose times are before those of what was written before it has seen a wrong clock, and is
-// no base. A snapshot of another program is a base only when a segment had made it whole before the window.
+// no base. A snapshot of another program is a base only when a segment had made it whole before the window. A snapshot of ours that is not known to be stored is none: it is
+// written again, with a later state.
 //
 // In which order. Any prefix of the deletions, and any part of a batch, leaves every remaining object usable to whoever lists after it:
 //   1. snapshots: each that is left still has all of its segments. (The other way round one would restore to a state that is too
@@ -18,14 +19,14 @@
 //
 // A generator that asks about single objects, as restore-plan does; mostly it asks nothing.
 
+import { readBefore } from '../model/provenance.js'
 import type { StoredObject, StoredSegment, StoredSnapshot } from '../model/timeline.js'
-import { type Asking, momentOf } from './restore-plan.js'
-import type { GenerationFacts, ReplicaFacts, SnapshotFacts } from './retention-facts.js'
+import { type Asking, momentIn, momentOf } from './restore-plan.js'
+import type { GenerationFacts, OwnGeneration, ReplicaFacts, SnapshotFacts } from './retention-facts.js'
 
 export interface RetentionQuestion {
   readonly facts: ReplicaFacts
-  /** The generation that this process writes. */
-  readonly own: string
+  readonly own: OwnGeneration
   /** The present as far as it is proven; see retention-clock. */
   readonly nowMs: number
   readonly retentionMs: number
@@ -72,17 +73,17 @@ export function* planRetention({ facts, own, nowMs, retentionMs }: RetentionQues
     removals.push({ generation: one.generation, reason, beforeIndex, snapshots, segments, cut })
   }
 
-  const lastFirst = [...facts.generations].sort((a, b) => b.lastAtMs - a.lastAtMs)
+  const lastFirst = facts.generations.map((one) => settledOf(one, own)).sort((a, b) => b.lastAtMs - a.lastAtMs)
   for (const generation of lastFirst) {
     if (generation.snapshots.length === 0) {
       const deadAtMs = generation.lastAtMs + Math.max(retentionMs, UNBORN_MS_MIN)
       const others = lastFirst.some((one) => one.snapshots.length > 0 && one.lastAtMs > generation.lastAtMs)
-      if (generation.generation === own || !others) continue
+      if (generation.generation === own.generation || !others) continue
       if (deadAtMs <= nowMs) remove(generation, 'never had a snapshot')
       else nextDueMs = Math.min(nextDueMs, deadAtMs)
       continue
     }
-    if (generation.generation !== own && (yield* isCovered(generation, lastFirst, cutoffMs, later))) {
+    if (generation.generation !== own.generation && (yield* isCovered(generation, lastFirst, cutoffMs, later))) {
       remove(generation, 'covered by a later generation')
       continue
     }
@@ -148,9 +149,21 @@ function* isCovered(
     if (!base || hasHole(candidate, base)) continue
     const endsAtMs = yield* latestTimeOf(generation.newest)
     later(endsAtMs)
-    if (endsAtMs <= cutoffMs && (yield* momentOf(candidate.newest)) >= (yield* momentOf(generation.newest))) return true
+    if (endsAtMs <= cutoffMs && (yield* reachesAsFar(candidate.newest, generation.newest))) return true
   }
   return false
+}
+
+/** Without the snapshots that may be written again with a later state. */
+function settledOf(facts: GenerationFacts, own: OwnGeneration): GenerationFacts {
+  if (facts.generation !== own.generation) return facts
+  return { ...facts, snapshots: facts.snapshots.filter(({ snapshot }) => snapshot.index <= own.snapshotIndex) }
+}
+
+function* reachesAsFar(candidate: StoredObject, other: StoredObject): Asking<boolean> {
+  const [ofCandidate, ofOther] = [yield candidate, yield other]
+  const before = readBefore(ofCandidate?.uptime, ofOther?.uptime)
+  return before === undefined ? momentIn(candidate, ofCandidate) >= momentIn(other, ofOther) : !before
 }
 
 function* latestTimeOf(object: StoredObject): Asking<number> {

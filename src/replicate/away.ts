@@ -5,7 +5,7 @@
 // Where there is none at all, the generation was deleted as a whole: the retention of another writer, whose own generation is newer,
 // cannot tell a writer that is idle from one that is gone. What would be written behind it could never be restored.
 
-import { present, type TimerClock } from '../clock.js'
+import { elapsedMs, present, type TimerClock } from '../clock.js'
 import { parseKey, snapshotsPrefix } from '../model/layout.js'
 import type { Moment } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
@@ -40,10 +40,7 @@ export class Away {
     const { client, clock, certainForMs } = this.options
     const { certainAt, snapshotAt } = this
     const now = present(clock)
-    // A machine that was suspended may tell by its wall clock only.
-    const elapsedMs = (since: Moment) =>
-      Math.max(Math.abs(now.wallMs - since.wallMs), now.monotonicMs - since.monotonicMs)
-    if (certainAt && elapsedMs(certainAt) < certainForMs) return
+    if (certainAt && elapsedMs(certainAt, now) < certainForMs) return
     let snapshots = 0
     for await (const info of client.list(snapshotsPrefix(generation), signal)) {
       snapshots++
@@ -51,7 +48,7 @@ export class Away {
       throw new WriterConflict(info.key, await new ProvenanceReader(client, signal).read(info), undefined)
     }
     if (snapshots > 0) this.snapshotAt = now
-    else if (snapshotAt && elapsedMs(snapshotAt) >= certainForMs) {
+    else if (snapshotAt && elapsedMs(snapshotAt, now) >= certainForMs) {
       throw new WriterConflict(snapshotsPrefix(generation), undefined, undefined, 'whoever has deleted its snapshots')
     }
     this.certainAt = now

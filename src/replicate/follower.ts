@@ -377,8 +377,9 @@ export class Follower {
   private quiescentState(): SourceState {
     const { ino, size, mtimeNs, ctimeNs } = this.stamp as FileStamp
     const { pageSize } = this
-    const observedAtMs = this.options.clock.now()
+    const { clock } = this.options
+    const [observedAtMs, uptime] = [clock.now(), clock.uptime()]
     const pageCount = Math.floor(size / pageSize)
-    return { pageSize, pageCount, observedAtMs, source: { stamp: { ino, size, mtimeNs, ctimeNs } } }
+    return { pageSize, pageCount, observedAtMs, uptime, source: { stamp: { ino, size, mtimeNs, ctimeNs } } }
   }
 }

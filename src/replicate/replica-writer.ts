@@ -15,7 +15,7 @@ import { encodeFrame } from '../codec/frame.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { segmentKey, snapshotKey } from '../model/layout.js'
 import { formatPosition, INDEX_MAX } from '../model/position.js'
-import { encodeProvenance, type Provenance } from '../model/provenance.js'
+import { encodeProvenance, type Provenance, readBefore, type Uptime } from '../model/provenance.js'
 import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import type { Changeset } from '../source/changeset.js'
 import { PROGRAM } from '../version.js'
@@ -69,8 +69,10 @@ export class ReplicaWriter {
   conditional = true
   /** As whoever looks for a place to resume will find it. */
   newestKey: string | undefined
-  /** See Provenance. */
-  private stint = 0
+  /** Of the newest snapshot of the generation that is known to be stored. */
+  snapshotIndex = -1
+  /** When the generation was begun: its first copy is of a state from then on. Undefined for one that was continued. */
+  private begunAt: Uptime | undefined
   /** What the newest object stands for. */
   private state: SourceState | undefined
   private readonly away: Away
@@ -86,18 +88,19 @@ export class ReplicaWriter {
 
   /** The first place of a generation of its own. */
   newGeneration(): Place {
-    this.stint++
+    this.begunAt = this.options.clock.uptime()
     return { generation: this.options.randomHex(8), end: this.newIndex(0), previous: undefined }
   }
 
-  continueFrom({ generation, nextIndex, previous, newestKey, provenance }: ResumePoint): void {
-    this.stint++
+  continueFrom({ generation, nextIndex, previous, newestKey, provenance, snapshot }: ResumePoint): void {
+    this.begunAt = undefined
     this.place = { generation, end: this.newIndex(nextIndex), previous }
     this.away.heardOf(undefined)
     this.away.snapshotSeen()
     this.newestKey = newestKey
-    const { pageSize, pageCount, observedAtMs, source } = provenance
-    this.state = { pageSize, pageCount, observedAtMs, source }
+    this.snapshotIndex = snapshot.index
+    const { pageSize, pageCount, observedAtMs, uptime, source } = provenance
+    this.state = { pageSize, pageCount, observedAtMs, uptime, source }
   }
 
   /** The next index with nothing in it: the open one when it is empty. The one before is closed. Undefined when the layout has no more. */
@@ -213,6 +216,7 @@ export class ReplicaWriter {
     const { generation, end } = place
     const newest = overlayBytes > 0 ? segmentKey(generation, end.index, 0) : key
     this.newestKey = newest
+    this.snapshotIndex = end.index
     this.state = state
     const elapsed = new LogDuration(clock.monotonic() - startMs)
     log.info('snapshot written', { position, elapsed, sz: stored.size })
@@ -235,22 +239,22 @@ export class ReplicaWriter {
   private provenanceOf(
     kind: Provenance['kind'],
     key: string,
-    { pageSize, pageCount, observedAtMs, source }: SourceState,
+    { pageSize, pageCount, observedAtMs, uptime, source }: SourceState,
     extra: Pick<Provenance, 'previous' | 'overlayBytes' | 'bytes'>,
   ): Provenance & { readonly key: string } {
-    const { writer, stint } = this
+    const { writer, begunAt } = this
     const { host } = this.options
     return {
       version: 1,
       program: PROGRAM,
       writer,
-      stint,
       host,
       kind,
       key,
       pageSize,
       pageCount,
       observedAtMs,
+      uptime: readBefore(uptime, begunAt) ? begunAt : uptime,
       source,
       ...extra,
     }

@@ -3,9 +3,11 @@
 //
 // What is found here is only a suggestion: another writer may be at work. The claims of replica-writer decide.
 
-import { GENERATIONS_PREFIX, isGeneration, parseKey, snapshotsPrefix, walPrefix } from '../model/layout.js'
+import { GENERATIONS_PREFIX, parseKey } from '../model/layout.js'
 import type { Provenance } from '../model/provenance.js'
-import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
+import type { StoredSegment, StoredSnapshot } from '../model/timeline.js'
+import { lastWritten, type Written } from '../plan/last-written.js'
+import type { ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from '../restore/provenance-reader.js'
 
 export interface ResumePoint {
@@ -16,7 +18,7 @@ export interface ResumePoint {
   readonly previous: PreviousIndex | undefined
   readonly newestKey: string
   readonly provenance: Provenance
-  readonly snapshot: ObjectInfo
+  readonly snapshot: StoredSnapshot
   /** When the newest snapshot was stored. */
   readonly snapshotAtMs: number
 }
@@ -31,17 +33,11 @@ export interface PreviousIndex {
 /** Undefined when the replica is empty, or its newest object was not written by this program. */
 export async function findResumePoint(client: ReplicaClient, signal: AbortSignal): Promise<ResumePoint | undefined> {
   const reader = new ProvenanceReader(client, signal)
-  const newest = await newestSnapshot(client, reader, signal)
-  if (!newest) return undefined
-  const { generation, snapshot } = newest
-  const snapshotIndex = indexOf(snapshot.key)
-  let segment: { info: ObjectInfo; index: number; offset: number } | undefined
-  for await (const info of client.list(walPrefix(generation), signal)) {
-    const name = parseKey(info.key)
-    if (name?.kind === 'segment') segment = { info, index: name.index, offset: name.offset }
-  }
-  const ofSegment = segment && (await reader.read(segment.info))
-  const onSegment = segment !== undefined && segment.index >= snapshotIndex
+  const written = await newestGeneration(client, reader, signal)
+  if (!written) return undefined
+  const { generation, snapshot, segment, newest } = written
+  const ofSegment = segment && (await reader.read(segment))
+  const onSegment = newest.kind === 'segment'
   const listed = segment && {
     index: segment.index,
     offset: segment.offset + (ofSegment?.bytes ?? 0),
@@ -51,9 +47,9 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
   // The snapshot itself knows better where the index before it ends than a listing that may lag.
   const said = onSegment ? undefined : provenance?.previous
   const previous = said ? { ...said, closed: true } : listed
-  const newestKey = (onSegment && segment ? segment.info : snapshot).key
+  const newestKey = newest.key
   if (!provenance || provenance.key !== newestKey) return undefined
-  const nextIndex = segment && onSegment ? segment.index + 1 : snapshotIndex
+  const nextIndex = onSegment ? newest.index + 1 : snapshot.index
   const follows = previous?.index === nextIndex - 1 && (said !== undefined || ofSegment?.bytes !== undefined)
   return {
     generation,
@@ -66,21 +62,30 @@ export async function findResumePoint(client: ReplicaClient, signal: AbortSignal
   }
 }
 
-/** Of all generations, by the storage's times. Many stores tell whole seconds: at a tie the moments of the states decide. */
-async function newestSnapshot(client: ReplicaClient, reader: ProvenanceReader, signal: AbortSignal) {
-  const tied: { readonly generation: string; readonly snapshot: ObjectInfo }[] = []
-  for (const generation of (await client.listNames(GENERATIONS_PREFIX, signal)).filter(isGeneration)) {
-    let snapshot: ObjectInfo | undefined
-    for await (const info of client.list(snapshotsPrefix(generation), signal)) {
-      if (parseKey(info.key) && info.modifiedAtMs >= (snapshot?.modifiedAtMs ?? 0)) snapshot = info
-    }
-    const laterMs = (snapshot?.modifiedAtMs ?? Number.NaN) - (tied[0]?.snapshot.modifiedAtMs ?? 0)
-    if (laterMs > 0) tied.length = 0
-    if (snapshot && laterMs >= 0) tied.push({ generation, snapshot })
-  }
-  if (tied.length < 2) return tied[0]
-  const moments = await Promise.all(tied.map(async ({ snapshot }) => (await reader.read(snapshot))?.observedAtMs ?? 0))
-  return tied[moments.indexOf(Math.max(...moments))]
+interface Found extends Written {
+  readonly generation: string
+  readonly snapshot: StoredSnapshot
+  readonly segment: StoredSegment | undefined
 }
 
-const indexOf = (key: string): number => parseKey(key)?.index ?? 0
+/** The generation that a restore would take, by the same rule; of those that have a snapshot. Remembers two objects of each. */
+async function newestGeneration(client: ReplicaClient, reader: ProvenanceReader, signal: AbortSignal) {
+  const found = new Map<string, { snapshot?: StoredSnapshot; segment?: StoredSegment; lastAtMs: number }>()
+  for await (const { key, size, modifiedAtMs } of client.list(GENERATIONS_PREFIX, signal)) {
+    const name = parseKey(key)
+    if (!name) continue
+    const one = found.get(name.generation) ?? { lastAtMs: Number.NEGATIVE_INFINITY }
+    found.set(name.generation, one)
+    one.lastAtMs = Math.max(one.lastAtMs, modifiedAtMs)
+    // Listings are in the order of keys, which is that of places.
+    if (name.kind === 'snapshot') one.snapshot = { ...name, key, size, modifiedAtMs }
+    else one.segment = { ...name, key, size, modifiedAtMs }
+  }
+  const written: Found[] = []
+  for (const [generation, { snapshot, segment, lastAtMs }] of found) {
+    if (!snapshot) continue
+    const newest = segment && segment.index >= snapshot.index ? segment : snapshot
+    written.push({ generation, snapshot, segment, newest, lastAtMs })
+  }
+  return written.length > 0 ? await reader.answer(lastWritten(written)) : undefined
+}

@@ -6,9 +6,10 @@
 // - One listing for a check, and a small read for a snapshot or two; then the deletions, batch after batch.
 // - It may run beside anything that the shipper does: what it deletes lies before a snapshot that stays, or in generations that are
 //   not the shipper's. While the shipper has no generation that can be restored, it waits.
+// - What was listed counts for half of the retention: a plan that comes to be carried out later is made again at the next check.
 // - A failure is told once, and the next check tries again.
 
-import { type TimerClock, wait } from '../clock.js'
+import { elapsedMs, present, type TimerClock, wait } from '../clock.js'
 import { messageOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { GENERATIONS_PREFIX } from '../model/layout.js'
@@ -17,6 +18,7 @@ import type { StoredObject } from '../model/timeline.js'
 import { RetentionClock } from '../plan/retention-clock.js'
 import { FactsCollector, type OwnGeneration, type ReplicaFacts } from '../plan/retention-facts.js'
 import { planRetention, type RetentionPlan } from '../plan/retention-plan.js'
+import type { Moment } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from '../restore/provenance-reader.js'
 
@@ -110,19 +112,31 @@ export class Retention {
   private async enforce(own: OwnGeneration): Promise<void> {
     const { client } = this.options
     const { signal } = this.abort
+    const listedAt = present(this.options.clock)
     const facts = await this.list(own)
     if (this.wasTakenAway(facts, own)) return
     const plan = await this.plan(facts, own)
     const deleted = new Set<string>()
     try {
       for (const batch of plan.batches) {
+        if (this.isOutdated(listedAt)) break
         await client.delete(batch, signal)
         for (const key of batch) deleted.add(key)
       }
     } finally {
       this.tell(plan, deleted)
     }
-    this.nextDueMs = plan.nextDueMs
+    const done = plan.batches.every((batch) => batch.every((key) => deleted.has(key)))
+    this.nextDueMs = done ? plan.nextDueMs : Number.NEGATIVE_INFINITY
+  }
+
+  /**
+   * So long after the listing another writer, whose generation was the older one, may have become the newest, and may have taken ours for
+   * the older one.
+   */
+  private isOutdated(listedAt: Moment): boolean {
+    const { clock, retentionMs } = this.options
+    return elapsedMs(listedAt, present(clock)) >= retentionMs / 2
   }
 
   private async list(own: OwnGeneration): Promise<ReplicaFacts> {
@@ -140,7 +154,7 @@ export class Retention {
     this.inherited = true
     const nowMs = this.time.look(clock.now(), clock.monotonic())
     const reader = new ProvenanceReader(client, this.abort.signal)
-    return await reader.answer(planRetention({ facts, own: own.generation, nowMs, retentionMs }))
+    return await reader.answer(planRetention({ facts, own, nowMs, retentionMs }))
   }
 
   /**

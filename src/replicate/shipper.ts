@@ -98,7 +98,7 @@ export class Shipper implements Sink {
   private lastShipMs = Number.NEGATIVE_INFINITY
   private lastSnapshot: Moment = { wallMs: 0, monotonicMs: 0 }
   private changedSinceSnapshot = false
-  private own: OwnGeneration | undefined
+  private own: Omit<OwnGeneration, 'snapshotIndex'> | undefined
   /** Waiting for a change, or for a snapshot to be due: a change ends the wait. */
   private idle = false
   private wake: (() => void) | undefined
@@ -154,7 +154,7 @@ export class Shipper implements Sink {
 
   /** The generation that is written, once it can be restored; undefined while continuity has to be established. */
   get ownGeneration(): OwnGeneration | undefined {
-    return this.joined ? this.own : undefined
+    return this.joined && this.own ? { ...this.own, snapshotIndex: this.writer.snapshotIndex } : undefined
   }
 
   /**

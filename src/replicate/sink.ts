@@ -1,13 +1,15 @@
 // What a follower tells those who keep what it read: batches of changed pages, each ending at a commit of the source, or that
 // continuity was lost.
 
-import type { FileStamp, WalCursor } from '../model/provenance.js'
+import type { FileStamp, Uptime, WalCursor } from '../model/provenance.js'
 
 /** A state of the source that a commit left behind. */
 export interface SourceState {
   readonly pageSize: number
   readonly pageCount: number
   readonly observedAtMs: number
+  /** The same moment; undefined when it is not known on any machine's clock. */
+  readonly uptime?: Uptime | undefined
   readonly source: { readonly cursor: WalCursor } | { readonly stamp: FileStamp }
 }
 

@@ -334,7 +334,8 @@ export class WalTracker {
   private stateAt(cursor: WalCursor, header: WalIndexHeader): SourceState {
     const { pageSize } = this
     const pageCount = header.pageCount || Math.floor(this.files.databaseBytes() / pageSize)
-    return { pageSize, pageCount, observedAtMs: this.options.clock.now(), source: { cursor } }
+    const { clock } = this.options
+    return { pageSize, pageCount, observedAtMs: clock.now(), uptime: clock.uptime(), source: { cursor } }
   }
 
   /** The WAL is still in this cycle. */

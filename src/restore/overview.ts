@@ -1,12 +1,14 @@
 // What a replica holds, from its listing and from what single objects say of themselves: how big it is, and from when to when a
 // database can be restored from it. Needs no daemon.
 
+import { isLitestreamError } from '../errors.js'
 import { GENERATIONS_PREFIX } from '../model/layout.js'
 import { buildTimelines, type ListedObject } from '../model/timeline.js'
 import { chooseRestore } from '../plan/restore-choice.js'
 import { momentOf } from '../plan/restore-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from './provenance-reader.js'
+import { LISTINGS_AGAIN_MAX } from './select.js'
 
 export interface ReplicaOverview {
   readonly objects: number
@@ -25,6 +27,17 @@ export interface ReplicaOverview {
 }
 
 export async function overviewOf(client: ReplicaClient, signal?: AbortSignal): Promise<ReplicaOverview> {
+  for (let listings = 0; ; listings++) {
+    try {
+      return await listed(client, signal)
+    } catch (error) {
+      // Retention may have deleted what was listed.
+      if (!isLitestreamError(error, 'NOT_FOUND') || listings >= LISTINGS_AGAIN_MAX) throw error
+    }
+  }
+}
+
+async function listed(client: ReplicaClient, signal: AbortSignal | undefined): Promise<ReplicaOverview> {
   const objects: ListedObject[] = []
   for await (const object of client.list(GENERATIONS_PREFIX, signal)) objects.push(object)
   const generations = buildTimelines(objects)

@@ -1,7 +1,9 @@
 // Which replica can give the state that is wanted: lists every replica, lets the pure planner ask about single objects, and reports
 // the replicas that cannot serve. One that fails does not matter as long as another one can serve.
+//
+// A daemon may be at work on the replica, and its retention deletes what a listing has just named: then that replica is listed again.
 
-import { LitestreamError } from '../errors.js'
+import { isLitestreamError, LitestreamError } from '../errors.js'
 import { GENERATIONS_PREFIX, generationPrefix } from '../model/layout.js'
 import type { RestoreTarget } from '../model/target.js'
 import { buildTimelines, type GenerationTimeline, type ListedObject } from '../model/timeline.js'
@@ -27,6 +29,9 @@ export interface Selection {
   readonly failed: readonly { readonly replica: string; readonly error: unknown }[]
 }
 
+/** More than this, and it is the store that names what it has not. */
+export const LISTINGS_AGAIN_MAX = 3
+
 /** Rejects with the reason of the first replica when none can serve, but some hold or may hold something. */
 export async function selectReplica(
   replicas: readonly NamedReplica[],
@@ -41,20 +46,26 @@ export async function selectReplica(
   for (const [place, replica] of replicas.entries()) {
     const listing = listings[place] as PromiseSettledResult<GenerationTimeline[]>
     if (listing.status === 'rejected') failed.push({ replica: replica.name, error: listing.reason })
-    else {
-      const provenance = new ProvenanceReader(replica.client, signal)
-      opened.push({ ...replica, provenance, generations: listing.value })
-    }
+    else opened.push(withListing(replica, listing.value, signal))
   }
 
+  let listingsLeft = LISTINGS_AGAIN_MAX
   let choice: RestoreChoice<OpenedReplica> | undefined
   while (!choice) {
     const outcome = await answer(opened, target)
     signal?.throwIfAborted()
-    if ('choice' in outcome) choice = outcome.choice
-    else {
-      failed.push({ replica: outcome.replica.name, error: outcome.error })
-      opened = opened.filter((replica) => replica !== outcome.replica)
+    if ('choice' in outcome) {
+      choice = outcome.choice
+      continue
+    }
+    const { replica, error } = outcome
+    try {
+      if (!isLitestreamError(error, 'NOT_FOUND') || listingsLeft-- === 0) throw error
+      const listing = await listGenerations(replica.client, generation, signal)
+      opened = opened.map((one) => (one === replica ? withListing(one, listing, signal) : one))
+    } catch (reason) {
+      failed.push({ replica: replica.name, error: reason })
+      opened = opened.filter((one) => one !== replica)
     }
   }
   for (const { replica, refusal } of choice.refused) {
@@ -63,6 +74,14 @@ export async function selectReplica(
   }
   if (choice.planned.length === 0 && failed[0]) throw failed[0].error
   return { usable: choice.planned, failed }
+}
+
+function withListing(
+  { name, client }: NamedReplica,
+  generations: readonly GenerationTimeline[],
+  signal: AbortSignal | undefined,
+): OpenedReplica {
+  return { name, client, provenance: new ProvenanceReader(client, signal), generations }
 }
 
 async function listGenerations(

@@ -102,9 +102,9 @@ export class ChaosWorld {
       if (!(await this.end())) await this.check()
       if (catchUp) await this.catchUp()
     } catch (error) {
-      const story = this.story.slice(-14).join('\n')
       const where = `seed ${this.options.seed}, cycle ${this.cycleNumber}, in ${this.options.directory}`
-      throw new Error(`${where}: ${(error as Error).message}\n${story}`, { cause: error })
+      process.stderr.write(`chaos: ${where}:\n${this.story.slice(-14).join('\n')}\n`)
+      throw new Error(`${where}: ${(error as Error).message}`, { cause: error })
     }
   }
 
@@ -236,7 +236,7 @@ export class ChaosWorld {
     }
     if (occurrences(daemon.output, 'continuing generation') > 0) this.count('continued a generation')
     for (const [name, line] of Object.entries(POLICIES)) {
-      this.counts[name] = (this.counts[name] ?? 0) + [...daemon.output.matchAll(line)].length
+      this.counts[name] = (this.counts[name] ?? 0) + timesIn(daemon.output, line)
     }
     // In bad weather the store's answers may be altered on their way each time they are asked for.
     if (!this.disturbed && daemon.output.includes('msg="validation mismatch"')) {
@@ -282,6 +282,24 @@ export class ChaosWorld {
       if (state !== last) throw new Error(`stopped at state ${last}, restored ${state}`)
     }
     application.go()
+  }
+
+  /** Calm weather, and a life that lasts until each policy was seen to work at least once in this run. */
+  async untilPoliciesWorked(): Promise<void> {
+    this.setWeather(CALM)
+    if (!this.application.running) await this.startApplication()
+    const daemon = this.daemon ?? (await this.startDaemon())
+    const times = (name: keyof typeof POLICIES): number =>
+      (this.counts[name] ?? 0) + timesIn(daemon.output, POLICIES[name])
+    const lacking = (): string[] => {
+      const deleted = times('snapshots deleted') + times('generations deleted')
+      const seen = { deleted, validated: times('validated'), snapshots: times('snapshots within a generation') }
+      return Object.entries(seen).flatMap(([name, count]) => (count > 0 ? [] : [name]))
+    }
+    await until(() => lacking().length === 0, { timeoutMs: 90_000, what: 'every policy at work' }).catch((error) => {
+      throw new Error(`${error.message}: lacking ${lacking()}; the daemon says\n${tail(daemon.output)}`)
+    })
+    await this.restoredState()
   }
 
   private async check(): Promise<number | undefined> {
@@ -343,5 +361,7 @@ const describe = (weather: Weather): string =>
     .join(', ') || 'calm'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)))
+
+const timesIn = (text: string, line: RegExp): number => [...text.matchAll(line)].length
 
 const tail = (text: string): string => text.trimEnd().split('\n').slice(-7).join('\n')

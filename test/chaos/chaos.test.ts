@@ -59,6 +59,8 @@ describe('in any weather, killed, stopped and frozen, the replica holds exactly 
       last = isLast()
       await world.cycle(last || done % CATCH_UP_EVERY === CATCH_UP_EVERY - 1)
     }
+    // Everything that deletes, copies or compares has been at work.
+    if (minutes === 0) await world.untilPoliciesWorked()
 
     const { counts, faults, requests, reasons, state } = world
     const seconds = Math.round(elapsedMs() / 1000)
@@ -74,10 +76,6 @@ describe('in any weather, killed, stopped and frozen, the replica holds exactly 
     if (minutes === 0 && cycles >= 40) {
       expect(counts.killed).toBeGreaterThan(cycles / 4)
       expect(Object.keys(faults).length).toBeGreaterThan(5)
-      // Everything that deletes, copies or compares was at work meanwhile.
-      expect(counts.validated).toBeGreaterThan(0)
-      expect((counts['snapshots deleted'] ?? 0) + (counts['generations deleted'] ?? 0)).toBeGreaterThan(0)
-      expect(counts['snapshots within a generation']).toBeGreaterThan(0)
     }
   })
 })

@@ -85,14 +85,14 @@ class History {
     const monotonicMs = this.trueMs - this.startedAtMs
     const { wallMs, retentionMs } = this
     this.clock.look(wallMs, monotonicMs)
-    const own = { generation: GENERATION, firstIndex: this.ownFrom }
+    const own = { generation: GENERATION, firstIndex: this.ownFrom, snapshotIndex: Number.POSITIVE_INFINITY }
     const collector = new FactsCollector({ nowMs: wallMs, cutoffMs: wallMs - retentionMs, own })
     for (const object of [...this.objects].sort((a, b) => (a.key < b.key ? -1 : 1))) collector.add(object)
     const facts = collector.facts()
     if (!this.inherited && Number.isFinite(facts.inheritedAtMs)) this.clock.provenAt(facts.inheritedAtMs, 0)
     this.inherited = true
     const nowMs = this.clock.look(wallMs, monotonicMs)
-    const planner = planRetention({ facts, own: GENERATION, nowMs, retentionMs })
+    const planner = planRetention({ facts, own, nowMs, retentionMs })
     let step = planner.next()
     while (!step.done) {
       const { key } = step.value

@@ -105,13 +105,13 @@ function provenanceOf(items: readonly Item[], key: string): Provenance | undefin
   return item.ours ? ({ observedAtMs: item.observedAtMs, overlayBytes: item.overlay ? 1 : 0 } as Provenance) : undefined
 }
 
-function plan(items: readonly Item[], { own, nowMs, retentionMs }: World, segmentsMax?: number): RetentionPlan {
-  const collector = new FactsCollector({
-    nowMs,
-    cutoffMs: nowMs - retentionMs,
-    own: { generation: own, firstIndex: 0 },
-    segmentsMax,
-  })
+function plan(
+  items: readonly Item[],
+  { own: generation, nowMs, retentionMs }: World,
+  { segmentsMax, snapshotIndex = Number.POSITIVE_INFINITY }: { segmentsMax?: number; snapshotIndex?: number } = {},
+): RetentionPlan {
+  const own = { generation, firstIndex: 0, snapshotIndex }
+  const collector = new FactsCollector({ nowMs, cutoffMs: nowMs - retentionMs, own, segmentsMax })
   for (const item of [...items].sort(byKey)) collector.add(item)
   const planner = planRetention({ facts: collector.facts(), own, nowMs, retentionMs })
   let step = planner.next()
@@ -238,7 +238,7 @@ describe('what the plan deletes', () => {
         let items = made.items
         for (let bites = 0; ; bites++) {
           expect(bites).toBeLessThan(40)
-          const planned = plan(items, made, segmentsMax)
+          const planned = plan(items, made, { segmentsMax })
           if (planned.batches.length === 0) break
           items = execute({ ...made, items }, planned, true)
           expect(planned.nextDueMs === Number.NEGATIVE_INFINITY || plan(items, made).batches.length === 0).toBe(true)

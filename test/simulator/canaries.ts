@@ -134,7 +134,14 @@ export const CANARIES: readonly Canary[] = [
     name: 'any empty WAL is taken for the one that was seen before',
     module: ['sqlite/wal-index', () => ({ hasName: () => true })],
     changes: {
-      circumstances: { crashEveryMs: 1500, daemons: 1, stormy: false, clockJumps: false, monitorIntervalMs: 100 },
+      circumstances: {
+        crashEveryMs: 1500,
+        downMsMax: 2300,
+        daemons: 1,
+        stormy: false,
+        clockJumps: false,
+        monitorIntervalMs: 100,
+      },
       habits: { closeChance: 0.3, dieChance: 0, replaceChance: 0, powerLossChance: 0, readerChance: 0 },
       store: { conditional: true, listingLagMs: 0 },
     },
@@ -235,16 +242,12 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     name: 'retention is too eager',
-    module: method(
-      'replicate/retention',
-      'Retention',
-      'enforce',
-      (right) =>
-        function (own) {
-          this.options = { ...this.options, retentionMs: 1 }
-          return right.call(this, own)
-        },
-    ),
+    module: [
+      'plan/retention-plan',
+      ({ planRetention }) => ({
+        planRetention: (question: object) => planRetention({ ...question, retentionMs: 1 }),
+      }),
+    ],
     changes: { circumstances: { retentionMs: 5000, snapshotIntervalMs: 400, clockJumps: false, daemons: 1 } },
   },
   {

@@ -22,6 +22,8 @@ export interface Circumstances {
   readonly shmWritable: boolean
   readonly acts: number
   readonly crashEveryMs: number
+  /** From the end of a daemon to the start of the next one. */
+  readonly downMsMax: number
   readonly stormy: boolean
   readonly clockJumps: boolean
   readonly preemptChance: number
@@ -49,6 +51,7 @@ export function drawCircumstances(random: Random, changes: Changes): Circumstanc
     shmWritable: random.chance(0.4),
     acts: 30 + random.below(120),
     crashEveryMs: random.pick([0, 0, 1500, 6000]),
+    downMsMax: random.pick([20, 500, 2300]),
     stormy: random.chance(0.6),
     // Which of two generations of the same moment is the newer one is told by the clock alone.
     clockJumps: !store.wholeSeconds && random.chance(0.2),

@@ -28,12 +28,6 @@ interface Inside {
   }[]
 }
 
-/**
- * Longer than a request of the dead one can still be under way: one that arrived behind its successor's first snapshot would make the
- * older generation look like the one that was written last, until the next upload.
- */
-const RESTART_MS_MIN = 800
-
 export const RETENTION_CHECK_INTERVAL_MS = 500
 
 /** A daemon of which at most one incarnation is alive. */
@@ -46,7 +40,7 @@ export class SimulatedDaemon {
   private place: Place | undefined
   private stopping = false
   private starts = 0
-  private diedAtMs = Number.NEGATIVE_INFINITY
+  private downUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(
     private readonly name: string,
@@ -96,7 +90,7 @@ export class SimulatedDaemon {
 
   start(): void {
     const { scheduler, circumstances } = this
-    if (this.alive || scheduler.monotonicMs < this.diedAtMs + RESTART_MS_MIN) return
+    if (this.alive || scheduler.monotonicMs < this.downUntilMs) return
     const process = { name: `${this.name}.${++this.starts}`, alive: true }
     const random = scheduler.random(1000 + this.starts * 10 + Number(this.name.at(-1)))
     const { observer, client, source } = this.begin(process)
@@ -166,11 +160,12 @@ export class SimulatedDaemon {
     return logger
   }
 
-  crash(): void {
+  /** Cannot be started for `downMs`. */
+  crash(downMs = 0): void {
+    this.downUntilMs = Math.max(this.downUntilMs, this.scheduler.monotonicMs + downMs)
     if (!this.alive) return
     this.scheduler.note(`${this.process.name}: dies`)
     this.process.alive = false
-    this.diedAtMs = this.scheduler.monotonicMs
     this.observer?.die()
     this.daemon = undefined
   }

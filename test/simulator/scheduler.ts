@@ -33,6 +33,8 @@ export class Scheduler {
   readonly trace: string[] = []
   traceHash = 0x811c9dc5
   violation: Violation | undefined
+  /** Of the machine on which everything runs. */
+  boots = 1
   private queue: Event[] = []
   private orders = 0
 
@@ -111,6 +113,7 @@ export class Scheduler {
     return {
       now: () => this.wallMs(),
       monotonic: () => this.monotonicMs,
+      uptime: () => ({ boot: `boot-${this.boots}`, ms: this.monotonicMs }),
       after: (ms, then) => (ms < 2 ** 31 ? this.after(ms, process, then) : () => {}),
       turn: () => new Promise<void>((resolve) => void this.after(0.005, process, resolve)),
     }

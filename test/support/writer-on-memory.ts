@@ -30,6 +30,7 @@ export async function writerOnMemory() {
   const clock: TimerClock = {
     now: () => time.wallMs,
     monotonic: () => time.monotonicMs,
+    uptime: () => ({ boot: 'test', ms: time.monotonicMs }),
     after: () => () => {},
     turn: async () => {},
   }

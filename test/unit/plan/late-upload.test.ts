@@ -1,4 +1,4 @@
-// What arrives in a generation that its writer has given up does not make it the newest one.
+// What arrives late in a generation that was given up does not make it the newest one.
 
 import { expect, test } from 'vitest'
 import { segmentKey, snapshotKey } from '../../../src/model/layout.js'
@@ -13,8 +13,8 @@ const SOURCE = { stamp: { ino: '1', size: 512, mtimeNs: '1', ctimeNs: '1' } }
 interface Written {
   readonly key: string
   readonly modifiedAtMs: number
-  readonly writer?: string | undefined
-  readonly stint?: number | undefined
+  readonly boot?: string
+  readonly uptimeMs?: number | undefined
   readonly observedAtMs?: number
 }
 
@@ -23,18 +23,17 @@ function chosen(objects: readonly Written[]): string | undefined {
   const planner = chooseRestore([{ replica: 'one', generations }], { kind: 'latest' })
   const provenanceOf = (key: string): Provenance | undefined => {
     const written = objects.find((object) => object.key === key) as Written
-    if (written.writer === undefined) return undefined
     const kind = key.includes('/snapshots/') ? 'snapshot' : 'segment'
-    const { writer, stint, observedAtMs = 0 } = written
+    const { boot = 'boot', uptimeMs, observedAtMs = 0 } = written
     return {
       version: 1,
       program: 'test',
-      writer,
-      stint,
+      writer: 'w',
       kind,
       pageSize: 512,
       pageCount: 1,
       observedAtMs,
+      uptime: uptimeMs === undefined ? undefined : { boot, ms: uptimeMs },
       source: SOURCE,
     }
   }
@@ -46,37 +45,46 @@ function chosen(objects: readonly Written[]): string | undefined {
 const old = (modifiedAtMs: number, more: Partial<Written> = {}): Written => ({
   key: snapshotKey(OLD, 0),
   modifiedAtMs,
-  writer: 'w',
-  stint: 1,
+  uptimeMs: 1000,
   observedAtMs: 1000,
   ...more,
 })
 const next = (modifiedAtMs: number, more: Partial<Written> = {}): Written => ({
   key: snapshotKey(NEW, 0),
   modifiedAtMs,
-  writer: 'w',
-  stint: 2,
+  uptimeMs: 2000,
   observedAtMs: 2000,
   ...more,
 })
 
-test('a snapshot of the generation before that arrives late is passed over', () => {
+test('a snapshot of the generation before that arrives late is passed over, whoever wrote it', () => {
   expect(chosen([old(5000), next(4000)])).toBe(NEW)
   expect(chosen([old(3000), next(4000)])).toBe(NEW)
 })
 
-test('whatever the clock said: the number of the stint decides', () => {
+test('whatever the wall clock said: the clock that nobody sets decides', () => {
   expect(chosen([old(5000, { observedAtMs: 9000 }), next(4000)])).toBe(NEW)
 })
 
-test('with another writer, without numbers, or much later the storage decides', () => {
-  expect(chosen([old(5000, { writer: 'other' }), next(4000)])).toBe(OLD)
-  expect(chosen([old(5000, { stint: undefined }), next(4000, { stint: undefined })])).toBe(OLD)
-  expect(chosen([old(5000, { writer: undefined }), next(4000, { writer: undefined })])).toBe(OLD)
+test('from another boot, without a reading, or much later the storage decides', () => {
+  expect(chosen([old(5000, { boot: 'other' }), next(4000)])).toBe(OLD)
+  expect(chosen([old(5000, { uptimeMs: undefined }), next(4000)])).toBe(OLD)
+  expect(chosen([old(5000), next(4000, { uptimeMs: undefined })])).toBe(OLD)
   expect(chosen([old(4000 + 3_600_001), next(4000)])).toBe(OLD)
 })
 
-test('a generation that its writer has come back to counts with its newest object', () => {
-  const again: Written = { ...old(6000, { stint: 3 }), key: segmentKey(OLD, 0, 0) }
+test('at the same reading the storage decides, and at its same time the moments', () => {
+  expect(chosen([old(5000, { uptimeMs: 2000 }), next(4000)])).toBe(OLD)
+  expect(chosen([old(4000, { boot: 'other' }), next(4000)])).toBe(NEW)
+  expect(chosen([old(4000, { boot: 'other', observedAtMs: 3000 }), next(4000)])).toBe(OLD)
+})
+
+test('a generation that somebody has come back to counts with its newest object', () => {
+  const again: Written = { ...old(6000, { uptimeMs: 3000 }), key: segmentKey(OLD, 0, 0) }
   expect(chosen([old(3000), again, next(4000)])).toBe(OLD)
+})
+
+test('one that was passed by another one that is passed itself does not come back', () => {
+  const third: Written = { key: snapshotKey('cccccccccccccccc', 0), modifiedAtMs: 3000, uptimeMs: 3000 }
+  expect(chosen([old(6000), next(5000), third])).toBe('cccccccccccccccc')
 })

@@ -37,6 +37,7 @@ function manualClock() {
   const clock = {
     now: () => nowMs,
     monotonic: () => nowMs,
+    uptime: () => ({ boot: 'test', ms: nowMs }),
     after: (ms: number, then: () => void) => {
       queueMicrotask(() => {
         nowMs += ms

@@ -46,13 +46,13 @@ test('a snapshot says where the index before it ended, whatever of that index is
   }
 })
 
-test('of two generations within a second of the storage the one with the later state is gone on with', async () => {
+test('of two generations within a second of the storage the one with the later state is gone on with, as a restore would', async () => {
   const { client, writer, ship, snapshot } = await writerOnMemory()
   const [first, second, third] = [writer.newGeneration(), writer.newGeneration(), writer.newGeneration()]
   for (const place of [second, first, third]) {
-    await ship()
     writer.place = place
     await snapshot(place)
+    await ship()
   }
   const show = listings(client)
   const among = async (...places: readonly Place[]) => {

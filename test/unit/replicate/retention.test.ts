@@ -6,7 +6,7 @@ import type { TimerClock } from '../../../src/clock.js'
 import { LitestreamError } from '../../../src/errors.js'
 import type { Logger } from '../../../src/logger.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
-import { Retention } from '../../../src/replicate/retention.js'
+import { Retention, type RetentionShipper } from '../../../src/replicate/retention.js'
 import { keysBelow } from '../../contract/bodies.js'
 import { makePage, SyntheticReplica } from '../../support/synthetic-replica.js'
 
@@ -14,6 +14,7 @@ const HOUR = 3_600_000
 const GENERATION = 'aaaaaaaaaaaaaaaa'
 
 class RecordingClient extends MemoryClient {
+  beforeGet = () => {}
   readonly calls: string[] = []
   refuse: Error | undefined
   /** What every deletion but the first one meets. */
@@ -27,6 +28,7 @@ class RecordingClient extends MemoryClient {
 
   override get(...args: Parameters<MemoryClient['get']>) {
     this.calls.push('get')
+    this.beforeGet()
     return super.get(...args)
   }
 
@@ -43,6 +45,7 @@ function scene() {
   const clock: TimerClock = {
     now: () => nowMs,
     monotonic: () => nowMs - Date.UTC(2025, 0, 1),
+    uptime: () => ({ boot: 'test', ms: nowMs }),
     after: () => () => {},
     turn: async () => {},
   }
@@ -51,7 +54,7 @@ function scene() {
   const line = (level: string) => (message: string) => void lines.push(`${level} ${message}`)
   const log = { debug: () => {}, info: line('info'), warn: line('warn'), error: line('error') } as unknown as Logger
   const shipper = {
-    ownGeneration: { generation: GENERATION, firstIndex: 0 } as { generation: string; firstIndex: number } | undefined,
+    ownGeneration: { generation: GENERATION, firstIndex: 0, snapshotIndex: 9 } as RetentionShipper['ownGeneration'],
     uploads: 0,
     abandoned: [] as string[],
     beginAnew: (_: string, reason: string) => void shipper.abandoned.push(reason),
@@ -108,6 +111,36 @@ describe('a check', () => {
     expect(client.calls.filter((call) => call === 'list').length).toBeLessThanOrEqual(3)
     expect(client.calls.filter((call) => call === 'get')).toHaveLength(1)
     expect((await keys())[0]).toBe('snapshots/00000001.snapshot.lz4')
+  })
+
+  test('relies on no snapshot of the own generation that is not known to be stored', async () => {
+    const { retention, snapshot, pass, keys, shipper } = scene()
+    for (let day = 0; day < 4; day++) {
+      await snapshot()
+      pass(20)
+    }
+    shipper.ownGeneration = { generation: GENERATION, firstIndex: 0, snapshotIndex: 1 }
+    await retention.check()
+    expect((await keys())[0]).toBe('snapshots/00000001.snapshot.lz4')
+    shipper.ownGeneration = { generation: GENERATION, firstIndex: 0, snapshotIndex: 2 }
+    shipper.uploads++
+    await retention.check()
+    expect((await keys())[0]).toBe('snapshots/00000002.snapshot.lz4')
+  })
+
+  test('deletes nothing by a listing that has grown old, and looks again', async () => {
+    const { retention, snapshot, pass, keys, client } = scene()
+    for (let day = 0; day < 4; day++) {
+      await snapshot()
+      pass(20)
+    }
+    // The machine sleeps between the listing and the deletion.
+    client.beforeGet = () => pass(12)
+    await retention.check()
+    expect(await keys()).toHaveLength(8)
+    client.beforeGet = () => {}
+    await retention.check()
+    expect((await keys())[0]).toBe('snapshots/00000003.snapshot.lz4')
   })
 
   test('while nothing can be restored from the own generation costs nothing and deletes nothing', async () => {

@@ -29,6 +29,7 @@ class FastClock implements TimerClock {
   ms = START
   now = () => this.ms
   monotonic = () => this.ms - START
+  uptime = () => ({ boot: 'test', ms: this.ms })
   after = (ms: number, then: () => void) => {
     const timer = setTimeout(then, Math.min(ms, 2 ** 31 - 1))
     return () => clearTimeout(timer)

@@ -74,6 +74,50 @@ function broken(client: MemoryClient, part: Partial<ReplicaClient>): ReplicaClie
 
 const unreachable = new LitestreamError('STORAGE', 'cannot list s3://gone: connection refused')
 
+/** Deletes all of a generation when something of it is asked for, as a retention might that runs at the same time. */
+class DeletingClient extends MemoryClient {
+  listings = 0
+  constructor(private readonly doomed: string) {
+    super({ clock: { now: () => 1_000_000, monotonic: () => 0 } })
+  }
+
+  override list(...args: Parameters<MemoryClient['list']>) {
+    this.listings++
+    return super.list(...args)
+  }
+
+  override async get(key: string, ...rest: [options?: Parameters<MemoryClient['get']>[1]]) {
+    if (key.includes(this.doomed)) {
+      const keys: string[] = []
+      for await (const { key: one } of super.list(`generations/${this.doomed}/`)) keys.push(one)
+      await super.delete(keys)
+    }
+    return await super.get(key, ...rest)
+  }
+}
+
+test('what retention deletes after it was listed is no hindrance, and is told apart from what is missing', async () => {
+  const doomed = 'fedcba9876543210'
+  const client = new DeletingClient(doomed)
+  const model = new DatabaseModel(PAGE_SIZE)
+  model.apply({ pages: new Map([[1, makePage(1, 1, PAGE_SIZE)]]), pageCount: 1 })
+  for (const generation of [GENERATION, doomed]) {
+    const replica = new SyntheticReplica(client, { generation, pageSize: PAGE_SIZE, ours: true })
+    await replica.snapshot(model.bytes(), generation === doomed ? 2000 : 1000)
+  }
+  const outputPath = join(tempDirectory('deleted'), 'out.db')
+  const result = await restoreDatabase(options(outputPath, { replicas: [{ name: 'r', client }] }))
+  expect(result?.position.generation).toBe(GENERATION)
+  expect(client.listings).toBe(2)
+  expect(readFileSync(outputPath)).toEqual(model.bytes())
+
+  // Listed for ever, and never there.
+  const lying = new MemoryClient()
+  lying.list = client.list.bind(client)
+  const again = restoreDatabase(options(`${outputPath}.2`, { replicas: [{ name: 'r', client: lying }] }))
+  await expect(again).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
 describe('several replicas', () => {
   test("the one with the newest state serves, whatever its place and the storage's clock", async () => {
     const [older, newer] = [await simpleReplica(1000), await simpleReplica(2000)]
