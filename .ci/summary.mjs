@@ -15,6 +15,13 @@ const fail = (text) => {
   console.log(`FAILED: ${text}`)
 }
 
+/** Enough to know what it was where only the end of the output is kept. */
+const reasonOf = ({ failureMessages = [] }) =>
+  failureMessages
+    .flatMap((message) => message.split('\n').slice(0, 4))
+    .map((line) => `    ${line.slice(0, 300)}`)
+    .join('\n')
+
 for (const path of reports) {
   if (!existsSync(path)) {
     fail(`no test report at ${path}: the tests did not run to their end`)
@@ -26,7 +33,7 @@ for (const path of reports) {
     for (const test of file.assertionResults) {
       const name = `${file.name}: ${test.fullName}`
       if (test.status === 'passed') passed += 1
-      else if (test.status === 'failed') fail(name)
+      else if (test.status === 'failed') fail(`${name}\n${reasonOf(test)}`)
       else fail(`${test.status}, and nothing may be skipped here: ${name}`)
     }
   }
