@@ -4,7 +4,7 @@
 
 import { tooDifferent } from '../plan/resume-plan.js'
 import { Changeset } from '../source/changeset.js'
-import type { ChunkPool } from '../source/spool.js'
+import type { ChunkPool, SpoolBudget } from '../source/spool.js'
 import type { DatabaseCopy } from './copy.js'
 import { loadPageHash, type PageDigests } from './digests.js'
 import type { Sink, SourceState } from './sink.js'
@@ -18,16 +18,20 @@ export interface Difference {
 
 /**
  * Compare what the source holds with `known`. From the state of the result on `next` is told every change. A text when there is a
- * reason to begin a new generation instead. Throws SOURCE when continuity was lost meanwhile.
+ * reason to begin a new generation instead. Throws SOURCE when continuity was lost meanwhile, LOCAL when the difference has no room here.
  */
 export async function compareWithSource(
   copy: DatabaseCopy,
   known: PageDigests,
   next: Sink,
-  options: { readonly pool: ChunkPool; readonly spoolDirectory?: string | undefined },
+  options: {
+    readonly pool: ChunkPool
+    readonly spoolDirectory?: string | undefined
+    readonly budget: SpoolBudget
+  },
 ): Promise<Difference | string> {
   const hash = await loadPageHash()
-  const changes = new Changeset(options.pool, options.spoolDirectory)
+  const changes = new Changeset(options.pool, options.spoolDirectory, options.budget)
   let result: Difference | string | undefined
   let firstPage: Buffer | undefined
   let page = 0
