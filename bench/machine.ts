@@ -3,6 +3,7 @@
 import { arch, cpus, platform, release, totalmem } from 'node:os'
 import Database from 'better-sqlite3'
 import { resource } from '../test/support/resources.js'
+import { storePlace } from './store-place.js'
 
 export interface Machine {
   readonly cores: number
@@ -13,6 +14,8 @@ export interface Machine {
   /** The application's SQLite, which is also the one of ours. */
   readonly sqlite: string
   readonly minio: 'container' | 'process'
+  /** What holds MinIO's data. */
+  readonly store: 'memory' | 'disk'
 }
 
 export async function describeMachine(): Promise<Machine> {
@@ -27,5 +30,6 @@ export async function describeMachine(): Promise<Machine> {
     node: process.version,
     sqlite,
     minio: (await resource('minioProgram')).startsWith('image:') ? 'container' : 'process',
+    store: storePlace().kind,
   }
 }

@@ -10,6 +10,7 @@ import { type MinioServer, privateMinio } from '../test/support/minio.js'
 import { startChild } from '../test/support/observer/child.js'
 import { childProgram } from '../test/support/observer/child-program.js'
 import { availableContenders, type Contender } from './contenders.js'
+import { storePlace } from './store-place.js'
 
 export interface Stage {
   readonly directory: string
@@ -35,7 +36,7 @@ export async function openStage(say: (text: string) => void, lent?: MinioServer)
   const program = fileURLToPath(new URL('./application-program.ts', import.meta.url))
   const application = await childProgram(relative(join(projectRoot, 'test'), program))
   const contenders = await availableContenders()
-  const own = lent ? undefined : await privateMinio()
+  const own = lent ? undefined : await privateMinio(storePlace().directory)
   const minio = lent ?? own!
   const templates = new Map<number, string>()
 

@@ -97,14 +97,14 @@ function casesTables(bench: Bench, result: Result): string {
 
 /** The heading, the circumstances and the table of one result. */
 export function formatResult(bench: Bench, result: Result): string {
-  const { cores, processor, memoryBytes, kernel, node, sqlite, minio } = result.machine
+  const { cores, processor, memoryBytes, kernel, node, sqlite, minio, store } = result.machine
   const set = Object.entries(result.settings)
     .filter(([name]) => name !== 'contenders')
     .map(([name, value]) => `${flagName(name).slice(2)} ${Array.isArray(value) ? value.join(',') : value}`)
     .join(', ')
   const about =
     `${cores} cores (${processor}), ${Math.round(memoryBytes / 2 ** 30)} GiB of memory, ${kernel}, Node ${node}, SQLite ${sqlite}; ` +
-    `MinIO on the same machine (${minio}). ${set}; ${result.startedAt.slice(0, 10)}, ${result.elapsedSeconds} s in all.`
+    `MinIO on the same machine (${minio}, its data ${store === 'memory' ? 'in memory' : 'on the same disk'}). ${set}; ${result.startedAt.slice(0, 10)}, ${result.elapsedSeconds} s in all.`
   const tables = bench.layout === 'contenders' ? contendersTable(bench, result) : casesTables(bench, result)
   return `### ${bench.title}\n\n${tables}\n\n${about}\n`
 }

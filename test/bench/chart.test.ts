@@ -12,6 +12,7 @@ const machine = {
   node: 'n',
   sqlite: 's',
   minio: 'process',
+  store: 'memory',
 } as const
 const result = (bench: string, runs: readonly Run[], more: Partial<Result> = {}): Result => ({
   version: 2,

@@ -70,10 +70,10 @@ export async function minioServer(): Promise<MinioServer> {
   return serverOn(Number(await resource('minio')))
 }
 
-/** A server of the caller's own. Stop it with `remove` (in `onTestFinished` or `afterAll`). */
-export async function privateMinio(): Promise<PrivateMinio> {
+/** A server of the caller's own, its data below `parent`. Stop it with `remove` (in `onTestFinished` or `afterAll`). */
+export async function privateMinio(parent = tmpdir()): Promise<PrivateMinio> {
   const program = await resource('minioProgram')
-  const directory = mkdtempSync(join(tmpdir(), 'litestream-test-minio-'))
+  const directory = mkdtempSync(join(parent, 'litestream-test-minio-'))
   const port = await freePort()
   const data = join(directory, 'data')
   let current: MinioProcess | undefined = await startMinioProcess(program, port, data)
