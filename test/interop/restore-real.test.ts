@@ -216,7 +216,9 @@ dbs:
         (a, b) => a - b,
       )
       const gaps = times.slice(1).map((time, place) => [times[place] as number, time] as const)
-      const wide = gaps.filter(([from, to]) => to - from > 3 && from >= (segments[0]?.modifiedAtMs ?? 0))
+      // The real one writes its first segment and its first snapshot at the same time; either may be there first.
+      const wholeAtMs = Math.max(segments[0]?.modifiedAtMs ?? 0, snapshots[0]?.modifiedAtMs ?? 0)
+      const wide = gaps.filter(([from, to]) => to - from > 3 && from >= wholeAtMs)
       for (let i = 0; i < 5; i++) {
         const [from, to] = wide[Math.floor((i * (wide.length - 1)) / 4)] as readonly [number, number]
         const atMs = Math.floor((from + to) / 2)
