@@ -73,6 +73,8 @@ export class ReplicaWriter {
   snapshotIndex = -1
   /** When the generation was begun: its first copy is of a state from then on. Undefined for one that was continued. */
   private begunAt: Uptime | undefined
+  /** Key of the empty segment that was asked to close the open index, and may be there although nobody said so. */
+  private closing: string | undefined
   /** What the newest object stands for. */
   private state: SourceState | undefined
   private readonly away: Away
@@ -131,10 +133,11 @@ export class ReplicaWriter {
     return segments >= SEGMENTS_PER_INDEX_MAX || offset >= INDEX_BYTES_MAX
   }
 
-  /** Where the next segment goes: a new index when the open one is full. */
+  /** Where the next segment goes: a new index when the open one is full, or perhaps closed already. */
   async nextSegment(signal: AbortSignal): Promise<Place | undefined> {
-    const { end } = this.place as Place
-    if (this.full(end) || end.offset === 0) return await this.nextIndex(signal)
+    const { generation, end } = this.place as Place
+    const closing = this.closing === segmentKey(generation, end.index, end.offset)
+    if (this.full(end) || end.offset === 0 || closing) return await this.nextIndex(signal)
     await this.lookAround(signal)
     return this.place
   }
@@ -152,7 +155,9 @@ export class ReplicaWriter {
     const body = encodeFrame(nothing(), { trailer: () => encodeProvenance(provenance), signal })
     const { client, clock } = this.options
     const askedAt = present(clock)
+    this.closing = key
     await claim(client, provenance, body, signal)
+    this.closing = undefined
     this.away.heardOf(askedAt)
     this.newestKey = key
     this.options.digests?.closedBy(key)

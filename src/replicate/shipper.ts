@@ -410,7 +410,9 @@ export class Shipper implements Sink {
     let difference: Difference | string
     try {
       if (!known) throw new LitestreamError('SOURCE', 'it is not known what the replica holds')
-      difference = await this.copying((copy) => compareWithSource(copy, known.pages, this, { ...this.options, budget: this.budget }))
+      difference = await this.copying((copy) =>
+        compareWithSource(copy, known.pages, this, { ...this.options, budget: this.budget }),
+      )
     } catch (error) {
       this.follower.leave(this)
       this.pending.clear()
