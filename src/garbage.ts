@@ -9,13 +9,16 @@ type Collect = (options: { readonly type: 'minor' }) => void
 
 const COLLECT_AFTER_BYTES = 2 << 20
 
+/** A collection after every large piece is worse than none: what is in use then grows old, and only a collection of everything frees it. */
+const COLLECT_AFTER_PIECES = 8
+
 let collect: Collect | undefined
 let bytesSince = 0
 
-/** `bytes` outside of the heap were allocated, and will soon not be used any more. */
-export function madeGarbage(bytes: number): void {
+/** A piece of `bytes` outside of the heap was allocated, and will soon not be used any more. `mayGather`: eight of its size may. */
+export function madeGarbage(bytes: number, mayGather = false): void {
   bytesSince += bytes
-  if (bytesSince < COLLECT_AFTER_BYTES) return
+  if (bytesSince < Math.max(COLLECT_AFTER_BYTES, mayGather ? COLLECT_AFTER_PIECES * bytes : 0)) return
   bytesSince = 0
   collect ??= findCollector()
   collect({ type: 'minor' })

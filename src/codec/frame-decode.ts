@@ -79,7 +79,7 @@ export async function* decodeFrame(
 }
 
 interface StoredBlock {
-  /** The block behind BLOCK_ROOM_BYTES of room. */
+  /** The block behind BLOCK_ROOM_BYTES of room. A compressed one is valid until the next one is asked for. */
   readonly bytes: Buffer
   readonly isCompressed: boolean
   readonly isLast: boolean
@@ -95,6 +95,8 @@ async function* readBlocks(
   fail: Fail,
 ): AsyncGenerator<StoredBlock, void, undefined> {
   const first = Buffer.alloc(4)
+  // Compressed blocks are read into one buffer, one after the other. Stored ones are handed out as they are, and get their own.
+  let room = Buffer.alloc(0)
   if ((await reader.fill(first)) < 4) fail('it is cut off behind its header')
   let word = first.readUInt32LE(0)
   for (let number = 1; word !== END_MARK; number++) {
@@ -104,18 +106,23 @@ async function* readBlocks(
     }
     // One read for the block, its checksum and the next block's length, which tells whether this one is the last.
     const end = BLOCK_ROOM_BYTES + blockBytes
-    const buffer = Buffer.allocUnsafe(end + (header.blockChecksums ? 4 : 0) + 4)
+    const isCompressed = word < STORED_FLAG
+    const bytesNeeded = end + (header.blockChecksums ? 4 : 0) + 4
+    if (isCompressed && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
+    const buffer = isCompressed ? room.subarray(0, bytesNeeded) : Buffer.allocUnsafe(bytesNeeded)
     if ((await reader.fill(buffer, BLOCK_ROOM_BYTES)) < buffer.length - BLOCK_ROOM_BYTES) {
       fail(`it is cut off in or behind block ${number}`)
     }
     if (header.blockChecksums && buffer.readUInt32LE(end) !== xxh32.of(buffer.subarray(BLOCK_ROOM_BYTES, end))) {
       fail(`block ${number} does not have the checksum that it should have`)
     }
-    const isCompressed = word < STORED_FLAG
     word = buffer.readUInt32LE(buffer.length - 4)
     yield { bytes: buffer.subarray(0, end), isCompressed, isLast: word === END_MARK, number }
   }
 }
+
+/** A little more than is needed, so that blocks of much the same length need one buffer. */
+const roomFor = (bytes: number): number => bytes + (bytes >>> 2)
 
 /**
  * A function from blocks, in order, to their contents.

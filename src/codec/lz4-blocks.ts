@@ -86,10 +86,10 @@ export async function uncompressBlock(block: Buffer, uncompressedBytesMax: numbe
   const lz4 = await load()
   block.writeUInt32LE(uncompressedBytesMax, 0)
   if (uncompressedBytesMax > UNCOMPRESS_AT_ONCE_BYTES_MAX) await setImmediate()
-  return counted(lz4.uncompressSync(block))
+  return counted(lz4.uncompressSync(block), true)
 }
 
-function counted(made: Buffer): Buffer {
-  madeGarbage(made.length)
+function counted(made: Buffer, mayGather = false): Buffer {
+  madeGarbage(made.length, mayGather)
   return made
 }
