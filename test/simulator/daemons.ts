@@ -148,6 +148,8 @@ export class SimulatedDaemon {
         const parts = [reason, generation, position, error instanceof Error ? error.message : error]
         const extra = parts.filter((part) => part !== undefined).join(' ')
         if (process.alive) scheduler.note(`${process.name}: ${level} ${message} ${extra}`)
+        if (message.startsWith('another writer') && String(attributes.other).includes(String(attributes.writer)))
+          scheduler.fail(`${process.name} takes itself for another writer`)
         if (message.startsWith('unexpected error')) scheduler.fail(`${message}: ${(error as LitestreamError)?.stack}`)
       }
     const logger: Logger = {
