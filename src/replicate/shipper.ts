@@ -510,6 +510,8 @@ export class Shipper implements Sink {
     const abort = () => copyAbort.abort(this.abort.signal.reason)
     this.abort.signal.addEventListener('abort', abort)
     this.copyAbort = copyAbort
+    // Also one that begins after `stop` has looked for it.
+    if (this.stopping) copyAbort.abort(new LitestreamError('ABORTED', 'stopping'))
     const copy = new DatabaseCopy(this.follower, pool, spoolDirectory, signal, this.budget)
     try {
       return await use(copy, signal)
@@ -559,8 +561,9 @@ export class Shipper implements Sink {
 
   private async snapshotNextIndex(): Promise<void> {
     const target = await this.writer.nextIndex(this.abort.signal)
-    if (target) await this.snapshot(target, true)
-    else this.indexesExhausted()
+    if (!target) return this.indexesExhausted()
+    // Asked to stop while the index was being closed.
+    if (!this.stopping) await this.snapshot(target, true)
   }
 
   private indexesExhausted(): void {

@@ -51,6 +51,29 @@ test('continuity lost between the decision for a snapshot and its beginning: a n
   expect(newest.map(({ content }) => content.equals(Buffer.concat(source.pages)))).toEqual([true])
 })
 
+test('asked to stop while an index is being closed for a snapshot: no snapshot is begun', async () => {
+  const source = new ScriptedSource()
+  const client = new MemoryClient()
+  const shipper = shipperOf(source, client, 1)
+  shipper.start()
+  await until(() => shipper.inSync, { what: 'the first snapshot' })
+  let stopped: Promise<void> | undefined
+  const put = client.put.bind(client)
+  client.put = async (key, body, options) => {
+    const stored = await put(key, body, options)
+    const name = parseKey(key)
+    // The empty segment behind the first one.
+    if (name?.kind === 'segment' && name.offset > 0) stopped ??= shipper.stop(5000)
+    return stored
+  }
+  source.commit(2)
+  await until(() => stopped !== undefined, { what: 'the index to be closed' })
+  await stopped
+  expect(source.copies).toBe(1)
+  expect(await snapshotsOf(client)).toHaveLength(1)
+  expect((await restored(client)).equals(Buffer.concat(source.pages))).toBe(true)
+})
+
 describe('healing by comparison', () => {
   const kept = (directory: string) => new DigestFile(directory, '/data/app.db', 'memory')
   const generationsIn = async (client: MemoryClient) => await client.listNames('generations/')
