@@ -48,6 +48,7 @@ const SHARED_PACKAGES: Readonly<Record<string, readonly string[]>> = {
     'src/replica/s3-connection.ts',
     'src/replica/s3-multipart.ts',
     'src/replica/s3-renewal.ts',
+    'src/replica/s3-shared.ts',
   ],
   // The program itself opens databases in one place; the sample application is a program of its own.
   'better-sqlite3': ['src/cli/demo-application.ts', 'src/source/sqlite.ts'],

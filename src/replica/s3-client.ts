@@ -18,12 +18,13 @@ import type { GetOptions, ObjectInfo, PutOptions, ReplicaClient } from './client
 import { checkKey, checkPrefix, compareKeys } from './keys.js'
 import { bytesToSkip, ListingCheck } from './s3-answers.js'
 import { honoursConditions } from './s3-conditional.js'
-import { connect, serverDateMs } from './s3-connection.js'
+import { serverDateMs } from './s3-connection.js'
 import { credentialsFrom } from './s3-credentials.js'
 import { placeOf, type S3Place, type S3PlaceOptions } from './s3-endpoint.js'
 import { bare, isConflict, isPastEnd, isTaken, s3Error } from './s3-errors.js'
 import { PARTS_IN_FLIGHT, partBytesFor, uploadParts } from './s3-multipart.js'
 import { partsOf, reusePart } from './s3-parts.js'
+import { type SendOptions, type SharedClient, shareClient } from './s3-shared.js'
 import { delayedAbort, linkedController, releasing, throwIfAborted, untilAborted, watched } from './streams.js'
 
 export interface S3ReplicaOptions extends S3PlaceOptions {
@@ -51,7 +52,7 @@ export class S3ReplicaClient implements ReplicaClient {
   readonly url: string
   readonly #place: S3Place
   readonly #options: S3ReplicaOptions
-  readonly #client: S3Client
+  readonly #shared: SharedClient
   readonly #clock: Clock
 
   constructor(options: S3ReplicaOptions) {
@@ -60,7 +61,14 @@ export class S3ReplicaClient implements ReplicaClient {
     this.#place = placeOf(options)
     this.url = `s3://${this.#place.bucket}/${this.#place.keyPrefix}`.replace(/\/$/, '')
     this.#clock = options.clock ?? systemClock
-    this.#client = connect(this.#place, { ...options, env, skipVerify, credentials: credentialsFrom(options, env) })
+    const { connectTimeoutMs, idleTimeoutMs, attemptsMax } = options
+    const credentials = credentialsFrom(options, env)
+    const how = { env, skipVerify, credentials, connectTimeoutMs, idleTimeoutMs, attemptsMax }
+    this.#shared = shareClient(this.#place, how)
+  }
+
+  get #client(): S3Client {
+    return this.#shared.client
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void, undefined> {
@@ -150,7 +158,10 @@ export class S3ReplicaClient implements ReplicaClient {
       throwIfAborted(signal, what)
       if (first.done) throw new LitestreamError('STORAGE', `${what}: the body gave no part`) // never: partsOf gives one
       const { size, metadata } = first.value.isLast
-        ? await this.#putAtOnce(key, first.value.bytes, ifAbsent, lastRequest.signal)
+        ? await this.#putAtOnce(key, first.value.bytes, ifAbsent, {
+            abortSignal: lastRequest.signal,
+            waitSignal: signal,
+          })
         : await uploadParts(
             { client: this.#client, object: this.#objectAt(key), what, partsInFlight, ifAbsent, signal },
             withFirst(first.value, parts),
@@ -173,7 +184,7 @@ export class S3ReplicaClient implements ReplicaClient {
     }
   }
 
-  async #putAtOnce(key: string, bytes: Uint8Array, ifAbsent: boolean, abortSignal: AbortSignal) {
+  async #putAtOnce(key: string, bytes: Uint8Array, ifAbsent: boolean, how: SendOptions) {
     const command = new PutObjectCommand({
       ...this.#objectAt(key),
       Body: bytes,
@@ -183,7 +194,7 @@ export class S3ReplicaClient implements ReplicaClient {
     })
     for (let attempt = 1; ; attempt++) {
       try {
-        const { $metadata } = await this.#client.send(command, { abortSignal })
+        const { $metadata } = await this.#client.send(command, how)
         return { size: bytes.length, metadata: $metadata }
       } catch (error) {
         // Another write of the key was under way. Had it won, the next attempt says so; had it failed, the key is free.
@@ -223,7 +234,7 @@ export class S3ReplicaClient implements ReplicaClient {
   }
 
   async close(): Promise<void> {
-    this.#client.destroy()
+    this.#shared.release()
   }
 
   #objectAt(key: string): { Bucket: string; Key: string } {

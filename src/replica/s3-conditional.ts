@@ -10,7 +10,9 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { isLitestreamError } from '../errors.js'
 import { isTaken, s3Error, s3Kind, statusOf } from './s3-errors.js'
+import { orAborted } from './streams.js'
 
 export interface ConditionalProbe {
   readonly client: S3Client
@@ -21,13 +23,26 @@ export interface ConditionalProbe {
   readonly signal: AbortSignal | undefined
 }
 
-const known = new Map<string, boolean>()
+/** Answers, and questions that are under way: hundreds of replicas in one bucket ask at the same moment. */
+const known = new Map<string, Promise<boolean>>()
 
-/** `store` names what the answer holds for: endpoint and bucket. */
+/** `store` names what the answer holds for: endpoint and bucket. A failure is everybody's who asked meanwhile, and nothing is kept of it. */
 export async function honoursConditions(store: string, probe: ConditionalProbe): Promise<boolean> {
-  const answer = known.get(store) ?? (await tryOut(probe))
-  known.set(store, answer)
-  return answer
+  for (;;) {
+    const there = known.get(store)
+    const answer = there ?? tryOut(probe)
+    if (!there) {
+      known.set(store, answer)
+      answer.catch(() => known.delete(store))
+    }
+    try {
+      return await orAborted(answer, probe.signal, probe.what)
+    } catch (error) {
+      // Whoever asked first was stopped; that is no answer for us.
+      const ofOthers = there !== undefined && isLitestreamError(error, 'ABORTED')
+      if (!ofOthers || probe.signal?.aborted) throw error
+    }
+  }
 }
 
 async function tryOut({ client, object, what, signal }: ConditionalProbe): Promise<boolean> {

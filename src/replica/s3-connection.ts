@@ -27,7 +27,8 @@ export interface S3ConnectionOptions {
   readonly attemptsMax?: number | undefined
 }
 
-const SOCKETS_MAX = 32
+/** More than requests at once (see s3-shared), because answers that are read slowly keep theirs. */
+const SOCKETS_MAX = 256
 
 export function connect(place: S3Place, options: S3ConnectionOptions): S3Client {
   const { connectTimeoutMs = 10_000, idleTimeoutMs = 60_000, attemptsMax = 3, credentials } = options

@@ -9,7 +9,7 @@ export interface Part {
   readonly isLast: boolean
 }
 
-const FIRST_BYTES = 64 * 1024
+const FIRST_BYTES = 8 * 1024
 /** A body that is longer gets a whole part's room at once. */
 const GROWING_BYTES_MAX = 1 << 20
 

@@ -46,7 +46,7 @@ export async function* untilAborted<T>(
  * Not a race with one promise that lives as long as the signal: that one would hold every value that ever won against it, and so all of
  * an upload in memory.
  */
-function orAborted<T>(value: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
+export function orAborted<T>(value: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
   if (!signal) return value
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(abortedError(signal, what))

@@ -13,7 +13,8 @@ const TRANSIENT = /^SQLITE_(BUSY|PROTOCOL|LOCKED|READONLY_RECOVERY|READONLY_CANT
 
 /** Reads page 1 and so begins the read transaction, without asking for the schema to be parsed. */
 const BEGIN = 'BEGIN; PRAGMA schema_version'
-const END = 'ROLLBACK'
+/** Nothing of it will be read again, and the room for pages that SQLite sets aside for each connection is 80 KB. */
+const END = 'ROLLBACK; PRAGMA shrink_memory'
 
 /** What a live database knows of its pins. */
 export type HeldPins = Pick<Pins, keyof Pins>
