@@ -10,7 +10,7 @@ import type { ObjectInfo, ReplicaClient } from '../replica/client.js'
 import { openReplica } from '../replica/open.js'
 import { loadOptions, usage } from './args.js'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.js'
-import { formatTable, printError } from './output.js'
+import { printError, tablePieces } from './output.js'
 
 export interface ListRequest {
   /** Absent when a replica's URL was given. */
@@ -47,12 +47,12 @@ export async function resolveRequest(
   return { database, replicas }
 }
 
-/** Rows of every replica, in the order of the configuration; the table is printed as a whole at the end. */
+/** Rows of every replica, in the order of the configuration; printed when all are known, since columns are as wide as their widest cell. */
 export async function printList(
   request: ListRequest,
   header: readonly string[],
   failure: string,
-  rowsOf: (client: ReplicaClient, replica: ReplicaConfig) => Promise<string[][]>,
+  rowsOf: (client: ReplicaClient, replica: ReplicaConfig) => Promise<Iterable<string[]>>,
   io: CommandIo,
 ): Promise<number> {
   const results = await Promise.allSettled(
@@ -70,8 +70,12 @@ export async function printList(
     const replica = (request.replicas[position] as ReplicaConfig).name
     printError(io, failure, { db: request.database?.path, replica, error: result.reason })
   }
-  const rows = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
-  io.stdout.write(formatTable(header, rows))
+  const rows = {
+    *[Symbol.iterator]() {
+      for (const result of results) if (result.status === 'fulfilled') yield* result.value
+    },
+  }
+  for (const piece of tablePieces(header, rows)) io.stdout.write(piece)
   return results.every(({ status }) => status === 'fulfilled') ? EXIT_OK : EXIT_FAILURE
 }
 

@@ -9,18 +9,39 @@ import { formatMoment } from '../model/target.js'
 import type { CommandIo } from './io.js'
 
 const PADDING = 2
+const PIECE_LENGTH = 1 << 16
 
 /** Columns as wide as their widest cell and two spaces; the last one is not padded. Each line ends with a newline. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [header, ...rows]
-  const widthOf = (line: readonly string[], column: number): number => [...(line[column] ?? '')].length
-  // Not Math.max(...lines): a replica may have more objects than a call takes arguments.
-  const widths = header.map((_, column) => lines.reduce((width, line) => Math.max(width, widthOf(line, column)), 0))
+export function formatTable(header: readonly string[], rows: Iterable<readonly string[]>): string {
+  return [...tablePieces(header, rows)].join('')
+}
+
+/** The same in pieces of some hundred lines. `rows` is gone through twice, so that it need not be in memory as text. */
+export function* tablePieces(header: readonly string[], rows: Iterable<readonly string[]>): Generator<string> {
+  const widths = header.map(widthOf)
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      const width = widthOf(cell)
+      if (width > (widths[column] as number)) widths[column] = width
+    }
+  }
   const last = header.length - 1
   const pad = (cell: string, column: number): string =>
-    column === last ? cell : cell + ' '.repeat((widths[column] as number) + PADDING - [...cell].length)
-  return lines.map((line) => `${line.map(pad).join('')}\n`).join('')
+    column === last ? cell : cell + ' '.repeat((widths[column] as number) + PADDING - widthOf(cell))
+  let piece = `${header.map(pad).join('')}\n`
+  for (const row of rows) {
+    if (piece.length > PIECE_LENGTH) {
+      yield piece
+      piece = ''
+    }
+    piece += `${row.map(pad).join('')}\n`
+  }
+  yield piece
 }
+
+/** Characters, not units of UTF-16. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const widthOf = (cell: string): number => (/^[\x00-\x7f]*$/.test(cell) ? cell.length : [...cell].length)
 
 /** RFC 3339 in whole seconds, UTC. */
 export function formatSeconds(timeMs: number): string {

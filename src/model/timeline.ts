@@ -39,33 +39,50 @@ export interface GenerationTimeline {
 
 /** The generations of a listing, by name. The order of the listing does not matter. */
 export function buildTimelines(objects: Iterable<ListedObject>): GenerationTimeline[] {
-  const found = new Map<string, { snapshots: StoredSnapshot[]; segments: StoredSegment[] }>()
-  for (const { key, size, modifiedAtMs } of objects) {
+  const builder = new TimelineBuilder()
+  for (const object of objects) builder.add(object)
+  return builder.timelines()
+}
+
+/** The same while the listing streams by, so that nothing is in memory twice. */
+export class TimelineBuilder {
+  private readonly found = new Map<
+    string,
+    { generation: string; snapshots: StoredSnapshot[]; segments: StoredSegment[] }
+  >()
+
+  add({ key, size, modifiedAtMs }: ListedObject): void {
     const name = parseKey(key)
-    if (!name) continue
-    let generation = found.get(name.generation)
-    if (!generation) {
-      generation = { snapshots: [], segments: [] }
-      found.set(name.generation, generation)
+    if (!name) return
+    let entry = this.found.get(name.generation)
+    if (!entry) {
+      entry = { generation: name.generation, snapshots: [], segments: [] }
+      this.found.set(name.generation, entry)
     }
-    if (name.kind === 'snapshot') generation.snapshots.push({ ...name, key, size, modifiedAtMs })
-    else generation.segments.push({ ...name, key, size, modifiedAtMs })
+    // One text for all objects of a generation, not a piece of each key.
+    const { generation } = entry
+    const { kind, index } = name
+    if (kind === 'snapshot') entry.snapshots.push({ kind, generation, index, key, size, modifiedAtMs })
+    else entry.segments.push({ kind, generation, index, offset: name.offset, key, size, modifiedAtMs })
   }
-  return [...found]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([generation, { snapshots, segments }]) => {
-      snapshots.sort((a, b) => a.index - b.index)
-      segments.sort(compareSegments)
-      let firstAtMs = Number.POSITIVE_INFINITY
-      let lastAtMs = Number.NEGATIVE_INFINITY
-      for (const list of [snapshots, segments]) {
-        for (const { modifiedAtMs } of list) {
-          firstAtMs = Math.min(firstAtMs, modifiedAtMs)
-          lastAtMs = Math.max(lastAtMs, modifiedAtMs)
+
+  timelines(): GenerationTimeline[] {
+    return [...this.found.values()]
+      .sort((a, b) => (a.generation < b.generation ? -1 : 1))
+      .map(({ generation, snapshots, segments }) => {
+        snapshots.sort((a, b) => a.index - b.index)
+        segments.sort(compareSegments)
+        let firstAtMs = Number.POSITIVE_INFINITY
+        let lastAtMs = Number.NEGATIVE_INFINITY
+        for (const list of [snapshots, segments]) {
+          for (const { modifiedAtMs } of list) {
+            firstAtMs = Math.min(firstAtMs, modifiedAtMs)
+            lastAtMs = Math.max(lastAtMs, modifiedAtMs)
+          }
         }
-      }
-      return { generation, snapshots, segments, firstAtMs, lastAtMs }
-    })
+        return { generation, snapshots, segments, firstAtMs, lastAtMs }
+      })
+  }
 }
 
 function compareSegments(a: StoredSegment, b: StoredSegment): number {

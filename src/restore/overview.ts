@@ -3,7 +3,7 @@
 
 import { isLitestreamError } from '../errors.js'
 import { GENERATIONS_PREFIX } from '../model/layout.js'
-import { buildTimelines, type ListedObject } from '../model/timeline.js'
+import { TimelineBuilder } from '../model/timeline.js'
 import { chooseRestore } from '../plan/restore-choice.js'
 import { momentOf } from '../plan/restore-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
@@ -38,9 +38,17 @@ export async function overviewOf(client: ReplicaClient, signal?: AbortSignal): P
 }
 
 async function listed(client: ReplicaClient, signal: AbortSignal | undefined): Promise<ReplicaOverview> {
-  const objects: ListedObject[] = []
-  for await (const object of client.list(GENERATIONS_PREFIX, signal)) objects.push(object)
-  const generations = buildTimelines(objects)
+  const builder = new TimelineBuilder()
+  let objects = 0
+  let bytes = 0
+  let lastUploadAtMs: number | undefined
+  for await (const object of client.list(GENERATIONS_PREFIX, signal)) {
+    objects++
+    bytes += object.size
+    lastUploadAtMs = Math.max(lastUploadAtMs ?? object.modifiedAtMs, object.modifiedAtMs)
+    builder.add(object)
+  }
+  const generations = builder.timelines()
   const reader = new ProvenanceReader(client, signal)
   const snapshots = generations.flatMap((generation) => generation.snapshots)
   const oldest: number[] = []
@@ -55,12 +63,12 @@ async function listed(client: ReplicaClient, signal: AbortSignal | undefined): P
   const { planned, refused } = step.value
   const newestAtMs = planned[0]?.plan.stateAtMs
   return {
-    objects: objects.length,
-    bytes: objects.reduce((sum, { size }) => sum + size, 0),
+    objects,
+    bytes,
     generations: generations.length,
     snapshots: snapshots.length,
     lastSnapshotAtMs: maxOf(snapshots.map(({ modifiedAtMs }) => modifiedAtMs)),
-    lastUploadAtMs: maxOf(objects.map(({ modifiedAtMs }) => modifiedAtMs)),
+    lastUploadAtMs,
     oldestAtMs: newestAtMs === undefined ? undefined : oldest.reduce((a, b) => Math.min(a, b)),
     newestAtMs,
     problem: refused[0]?.refusal.message,

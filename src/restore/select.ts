@@ -6,7 +6,7 @@
 import { isLitestreamError, LitestreamError } from '../errors.js'
 import { GENERATIONS_PREFIX, generationPrefix } from '../model/layout.js'
 import type { RestoreTarget } from '../model/target.js'
-import { buildTimelines, type GenerationTimeline, type ListedObject } from '../model/timeline.js'
+import { type GenerationTimeline, TimelineBuilder } from '../model/timeline.js'
 import { chooseRestore, type PlannedReplica, type RestoreChoice } from '../plan/restore-choice.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { ProvenanceReader } from './provenance-reader.js'
@@ -90,9 +90,9 @@ async function listGenerations(
   signal: AbortSignal | undefined,
 ): Promise<GenerationTimeline[]> {
   const prefix = generation === undefined ? GENERATIONS_PREFIX : generationPrefix(generation)
-  const objects: ListedObject[] = []
-  for await (const object of client.list(prefix, signal)) objects.push(object)
-  return buildTimelines(objects)
+  const builder = new TimelineBuilder()
+  for await (const object of client.list(prefix, signal)) builder.add(object)
+  return builder.timelines()
 }
 
 type Answered =

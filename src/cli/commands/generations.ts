@@ -7,14 +7,15 @@
 
 import { stat } from 'node:fs/promises'
 import { LitestreamError, messageOf } from '../../errors.js'
-import { generationPrefix } from '../../model/layout.js'
+import { generationPrefix, parseKey } from '../../model/layout.js'
 import type { Provenance } from '../../model/provenance.js'
-import { buildTimelines, type GenerationTimeline, newestObject } from '../../model/timeline.js'
+import type { ListedObject } from '../../model/timeline.js'
+import type { ReplicaClient } from '../../replica/client.js'
 import { ProvenanceReader } from '../../restore/provenance-reader.js'
 import { standsAt } from '../../source/compare.js'
 import { commonFlags, parseCommandLine, stringFlag } from '../args.js'
 import { type CommandIo, EXIT_FAILURE } from '../io.js'
-import { listGenerations, listLayout, printList, resolveRequest } from '../listing.js'
+import { listGenerations, printList, resolveRequest } from '../listing.js'
 import { formatLag, formatSeconds } from '../output.js'
 import { formatUsage } from '../usage.js'
 
@@ -46,11 +47,10 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
       const rows: string[][] = []
       const provenance = new ProvenanceReader(client, io.signal)
       for (const generation of await listGenerations(client, io.signal)) {
-        const objects = await listLayout(client, generationPrefix(generation), io.signal)
-        if (objects.length === 0) continue
-        const { first, last } = bounds(objects.map(({ modifiedAtMs }) => modifiedAtMs))
-        const newest = newestObject(buildTimelines(objects)[0] as GenerationTimeline)
-        const stands = request.database && newest && (await provenance.read(newest))
+        const bounds = await boundsOf(client, generation, io.signal)
+        if (!bounds) continue
+        const { first, last, newest } = bounds
+        const stands = request.database && (await provenance.read(newest))
         const lag = formatLag(stands ? knownLagMs(request.database.path, stands, changedAtMs) : changedAtMs - last)
         rows.push([replica.name, generation, lag, formatSeconds(first), formatSeconds(last)])
       }
@@ -64,9 +64,27 @@ function knownLagMs(path: string, stands: Provenance, changedAtMs: number): numb
   return standsAt(path, stands) ? 0 : Math.max(0, changedAtMs - stands.observedAtMs)
 }
 
-function bounds(times: readonly number[]): { first: number; last: number } {
-  return { first: times.reduce((a, b) => Math.min(a, b)), last: times.reduce((a, b) => Math.max(a, b)) }
+/**
+ * The storage's oldest and newest times, and the newest object by place: a segment comes after the snapshot of its index. Folded while
+ * the listing streams by. Undefined when there is nothing.
+ */
+async function boundsOf(client: ReplicaClient, generation: string, signal: AbortSignal) {
+  let found: { first: number; last: number; newest: ListedObject; place: number[] } | undefined
+  for await (const object of client.list(generationPrefix(generation), signal)) {
+    const name = parseKey(object.key)
+    if (!name) continue
+    const place = [name.index, name.kind === 'segment' ? name.offset : -1]
+    const { modifiedAtMs } = object
+    found ??= { first: modifiedAtMs, last: modifiedAtMs, newest: object, place }
+    found.first = Math.min(found.first, modifiedAtMs)
+    found.last = Math.max(found.last, modifiedAtMs)
+    if (isAfter(place, found.place)) Object.assign(found, { newest: object, place })
+  }
+  return found
 }
+
+const isAfter = ([index = 0, offset = 0]: number[], [thanIndex = 0, thanOffset = 0]: number[]): boolean =>
+  index > thanIndex || (index === thanIndex && offset > thanOffset)
 
 /** Only the files' times are asked for; nothing is opened. */
 async function lastChangeMs(path: string): Promise<number> {

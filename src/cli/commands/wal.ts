@@ -1,10 +1,10 @@
 // `litestream wal`: each WAL segment of a database's replicas. Index and offset are decimal; the offset counts uncompressed
 // bytes, the size is that of the stored, compressed object.
 
-import { isGeneration, walPrefix } from '../../model/layout.js'
+import { isGeneration, parseKey, walPrefix } from '../../model/layout.js'
 import { commonFlags, parseCommandLine, stringFlag, usage } from '../args.js'
 import { type CommandIo, EXIT_FAILURE } from '../io.js'
-import { listGenerations, listLayout, printList, resolveRequest } from '../listing.js'
+import { listGenerations, printList, resolveRequest } from '../listing.js'
 import { formatSeconds } from '../output.js'
 import { formatUsage } from '../usage.js'
 
@@ -36,16 +36,46 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     HEADER,
     'cannot fetch wal segments',
     async (client, replica) => {
-      const rows: string[][] = []
+      const listed: Segments[] = []
       for (const generation of only === '' ? await listGenerations(client, io.signal) : [only]) {
-        for (const { name, size, modifiedAtMs } of await listLayout(client, walPrefix(generation), io.signal)) {
-          if (name.kind !== 'segment') continue
-          const place = [String(name.index), String(name.offset)]
-          rows.push([replica.name, generation, ...place, String(size), formatSeconds(modifiedAtMs)])
+        const segments = new Segments(replica.name, generation)
+        for await (const { key, size, modifiedAtMs } of client.list(walPrefix(generation), io.signal)) {
+          const name = parseKey(key)
+          if (name?.kind === 'segment') segments.add(name.index, name.offset, size, modifiedAtMs)
         }
+        listed.push(segments)
       }
-      return rows
+      return rowsOf(listed)
     },
     io,
   )
 }
+
+/** Four numbers for each segment: there may be half a million of them, and as text they are a hundred megabytes. */
+class Segments {
+  private readonly numbers: number[] = []
+
+  constructor(
+    private readonly replica: string,
+    private readonly generation: string,
+  ) {}
+
+  add(index: number, offset: number, size: number, modifiedAtMs: number): void {
+    this.numbers.push(index, offset, size, modifiedAtMs)
+  }
+
+  *rows(): Generator<string[]> {
+    const { replica, generation, numbers } = this
+    for (let at = 0; at < numbers.length; at += 4) {
+      const [index, offset, size] = numbers.slice(at, at + 3).map(String) as [string, string, string]
+      yield [replica, generation, index, offset, size, formatSeconds(numbers[at + 3] as number)]
+    }
+  }
+}
+
+/** May be gone through more than once. */
+const rowsOf = (listed: readonly Segments[]): Iterable<string[]> => ({
+  *[Symbol.iterator]() {
+    for (const segments of listed) yield* segments.rows()
+  },
+})
