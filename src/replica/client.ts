@@ -36,7 +36,7 @@ export interface ReplicaClient {
   /**
    * Every object below `prefix` (which ends with `/`), at any depth, in ascending order of the key's UTF-8 bytes. Pages are
    * fetched while the result is consumed. A prefix with nothing below it gives nothing; that is no error, and neither is a file
-   * replica's directory that does not exist yet.
+   * replica's directory that does not exist yet. What is deleted meanwhile may still be named.
    */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>
 

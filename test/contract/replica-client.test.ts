@@ -98,7 +98,8 @@ describe.each(Object.entries(places))('%s client', (type, makePlace) => {
         if (seen.length === 0) await other.delete([keys[9] as string])
         seen.push(key)
       }
-      expect(seen).toEqual(keys.slice(0, 9))
+      // What was looked at in one go with the first one may still be named.
+      expect(seen.filter((key) => key !== keys[9])).toEqual(keys.slice(0, 9))
     })
 
     test('tells size and time as put did', async () => {
