@@ -10,7 +10,7 @@ export interface SnapshotFacts {
   readonly snapshot: StoredSnapshot
   /**
    * The storage's newest time for anything of a lower index, all of which was written before the snapshot; -Infinity where there is
-   * nothing. Times later than the present are left out: they say nothing.
+   * nothing. Times later than `believableMs` are left out: they say nothing.
    */
   readonly beforeAtMs: number
   /** The first segment from the snapshot's index on; undefined when there is none. */
@@ -52,7 +52,11 @@ export interface OwnGeneration {
 }
 
 export interface FactsOptions {
-  readonly nowMs: number
+  /**
+   * The present, for a process that has run for the retention: what claims to be later has seen a wrong clock. Before that infinite: it may
+   * be the present clock that is behind.
+   */
+  readonly believableMs: number
   /** Nothing that is newer than this will have to go. */
   readonly cutoffMs: number
   readonly own: OwnGeneration
@@ -188,6 +192,6 @@ class GenerationCollector {
   }
 
   private believable(modifiedAtMs: number): number {
-    return modifiedAtMs <= this.options.nowMs ? modifiedAtMs : Number.NEGATIVE_INFINITY
+    return modifiedAtMs <= this.options.believableMs ? modifiedAtMs : Number.NEGATIVE_INFINITY
   }
 }

@@ -142,7 +142,9 @@ export class Retention {
   private async list(own: OwnGeneration): Promise<ReplicaFacts> {
     const { client, clock, retentionMs } = this.options
     const nowMs = clock.now()
-    const collector = new FactsCollector({ nowMs, cutoffMs: nowMs - retentionMs, own })
+    const hasRun = clock.monotonic() - this.startedAtMs >= retentionMs
+    const believableMs = hasRun ? nowMs : Number.POSITIVE_INFINITY
+    const collector = new FactsCollector({ believableMs, cutoffMs: nowMs - retentionMs, own })
     for await (const object of client.list(GENERATIONS_PREFIX, this.abort.signal)) collector.add(object)
     return collector.facts()
   }

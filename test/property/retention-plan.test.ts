@@ -111,7 +111,7 @@ function plan(
   { segmentsMax, snapshotIndex = Number.POSITIVE_INFINITY }: { segmentsMax?: number; snapshotIndex?: number } = {},
 ): RetentionPlan {
   const own = { generation, firstIndex: 0, snapshotIndex }
-  const collector = new FactsCollector({ nowMs, cutoffMs: nowMs - retentionMs, own, segmentsMax })
+  const collector = new FactsCollector({ believableMs: nowMs, cutoffMs: nowMs - retentionMs, own, segmentsMax })
   for (const item of [...items].sort(byKey)) collector.add(item)
   const planner = planRetention({ facts: collector.facts(), own, nowMs, retentionMs })
   let step = planner.next()
