@@ -10,6 +10,10 @@ export interface HoldFacts {
   readonly caughtUp: boolean
   readonly frames: number
   readonly backfilled: number
+  /** The read mark that the pin lies on: no checkpoint gets past it. */
+  readonly markFrames: number
+  /** A checkpoint of so many frames is short, and worth the sync of the WAL that it costs. */
+  readonly stepFrames: number
   /** Since the WAL last grew or restarted. */
   readonly quietMs: number
   /** WAL size at which a window is worth its risk. */
@@ -34,8 +38,16 @@ export function planHold(facts: HoldFacts): Hold {
   // A blocked checkpoint stops all writers, cannot be seen, and waits for the very slot that our read mark lies in: a pin that is
   // taken anew may land on the same slot, and a leapfrog shares it when its mark is the newest. Only letting go certainly helps.
   if (facts.quietMs >= QUIET_MS) return 'release'
-  // A newer read mark would only let the application's checkpoints do a part each time, and every part costs it a sync of the WAL.
-  return facts.frames >= facts.windowFrames && facts.windowRestMs === 0 ? 'window' : 'hold'
+  if (facts.frames >= facts.windowFrames && facts.windowRestMs === 0) return 'window'
+  // A newer read mark lets the application's next checkpoint do a part, which costs it a sync of the WAL. In small parts that is a
+  // quarter of its speed; in none, the one checkpoint in the window is a long stall.
+  return facts.frames - facts.markFrames >= facts.stepFrames ? 'leapfrog' : 'hold'
+}
+
+const STEP_BYTES = 16 << 20
+
+export function stepFrames(frameBytes: number): number {
+  return Math.max(1, Math.floor(STEP_BYTES / frameBytes))
 }
 
 export const WINDOW_MS_MIN = 2

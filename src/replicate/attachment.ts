@@ -6,7 +6,7 @@ import type { TimerClock } from '../clock.js'
 import { LitestreamError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { WalCursor } from '../model/provenance.js'
-import { type PinPlace, planHold, windowFrames } from '../plan/let-go-plan.js'
+import { type PinPlace, planHold, stepFrames, windowFrames } from '../plan/let-go-plan.js'
 import { WalRate } from '../plan/wal-rate.js'
 import type { ObservedFiles } from '../source/files.js'
 import { LiveDatabase } from '../source/live-database.js'
@@ -19,6 +19,7 @@ import { CheckpointMinder } from './checkpoint-minder.js'
 import type { SourceStats } from './source-stats.js'
 import { WalTracker } from './wal-tracker.js'
 import { CheckpointWindow, type WindowTurns } from './window.js'
+import { WriteBack } from './write-back.js'
 
 export interface AttachmentOptions {
   /** The longest wait between two looks at an idle database. */
@@ -58,6 +59,7 @@ export interface NotAttached {
 export class Attachment {
   private readonly window: CheckpointWindow
   private readonly minder: CheckpointMinder
+  private readonly writeBack: WriteBack
   private readonly rate = new WalRate()
   private lastGrowthMs: number
   private contradictionSinceMs: number | undefined
@@ -70,6 +72,7 @@ export class Attachment {
   ) {
     this.window = new CheckpointWindow(options.clock, options.windowTurns, stats)
     this.minder = new CheckpointMinder(options, stats)
+    this.writeBack = new WriteBack(live.files)
     this.lastGrowthMs = options.clock.monotonic()
   }
 
@@ -123,12 +126,16 @@ export class Attachment {
     const nowMs = clock.monotonic()
     const frameBytes = FRAME_HEADER_BYTES + tracker.pageSize
     this.rate.see(header.mxFrame, frameBytes, nowMs)
+    const isFast = this.rate.bytesPerSecond >= FAST_BYTES_PER_SECOND
+    if (isFast) this.writeBack.see(header, frameBytes)
     if (await this.minder.mind(live, header, nowMs)) return REFUSED_MS
     const decision = planHold({
       pin: live.pin,
       caughtUp: tracker.cursor?.frames === header.mxFrame,
       frames: header.mxFrame,
       backfilled: header.backfilled,
+      markFrames: live.markFrames,
+      stepFrames: stepFrames(frameBytes),
       quietMs: nowMs - this.lastGrowthMs,
       windowFrames: windowFrames(this.rate.bytesPerSecond, frameBytes, minCheckpointPageCount, maxWalBytes),
       windowRestMs: this.window.restMs(),
@@ -146,7 +153,7 @@ export class Attachment {
     }
     const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS
     if (quiet) return monitorIntervalMs
-    if (this.rate.bytesPerSecond >= FAST_BYTES_PER_SECOND) return BUSY_MS
+    if (isFast) return BUSY_MS
     return Math.min(CALM_MS, Math.max(BUSY_MS, monitorIntervalMs))
   }
 

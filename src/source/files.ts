@@ -8,6 +8,7 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  fdatasync,
   fstatSync,
   openSync,
   read,
@@ -47,9 +48,12 @@ const hasBytes = (stat: BigIntStats | undefined): boolean => stat !== undefined 
 
 export type Refusal = { readonly missing: boolean; readonly reason: string }
 
-/** What the engines know of the files. Read marks are only for people: a stand-in may do without. */
-export type ObservedFiles = Pick<DatabaseFiles, Exclude<keyof DatabaseFiles, 'readMarks'>> &
-  Partial<Pick<DatabaseFiles, 'readMarks'>>
+/** What a stand-in may do without: read marks are only for people, writing back only for speed. */
+type Dispensable = 'readMarks' | 'writeBack'
+
+/** What the engines know of the files. */
+export type ObservedFiles = Pick<DatabaseFiles, Exclude<keyof DatabaseFiles, Dispensable>> &
+  Partial<Pick<DatabaseFiles, Dispensable>>
 
 export class DatabaseFiles {
   private walFd: number | undefined
@@ -234,6 +238,18 @@ export class DatabaseFiles {
       done += bytes
     }
     return done
+  }
+
+  /**
+   * Has the system write to the disk what the application has written to the file so far; its content stays as it is. Off the main
+   * thread. Resolves in any case: whoever depends on it syncs by himself, and a descriptor that was closed meanwhile harms nobody.
+   */
+  writeBack(file: 'database' | 'wal'): Promise<void> {
+    const fd = file === 'wal' ? this.walFd : this.databaseFd
+    return new Promise((resolve) => {
+      if (fd === undefined || this.closed) resolve()
+      else fdatasync(fd, () => resolve())
+    })
   }
 
   /** Gives `-wal` and `-shm` back, only after every connection to the database is closed. */

@@ -13,6 +13,8 @@ const PIN_TRIES = 200
 export class LiveDatabase {
   private readonly pins: HeldPins
   private place: PinPlace = 'none'
+  /** Frames in the WAL when the pin was taken; while it is on a read mark they say where. */
+  markFrames = 0
 
   constructor(
     readonly files: ObservedFiles,
@@ -41,7 +43,9 @@ export class LiveDatabase {
       if (attempt > 0 && this.files.replaced() !== undefined) return false
       const before = this.files.walIndex()
       if (!(leapfrog ? this.pins.leapfrog() : this.pins.pin())) continue
-      this.place = placeOf(this.place, before, this.files.walIndex())
+      const after = this.files.walIndex()
+      this.place = placeOf(this.place, before, after)
+      this.markFrames = after?.mxFrame ?? 0
       return true
     }
     return false

@@ -1,0 +1,50 @@
+// Under fast writing, what the application's next checkpoint would have to sync is written to the disk before: its stall is then the
+// copying alone. SQLite (synchronous = normal) syncs the WAL before it copies from it, and the database file when all is copied;
+// without us the system lets tens of megabytes gather until then. Syncing a file that is open for reading changes nothing in it, is
+// allowed on a read-only mount, and writes little that would not be written anyway. Measured: a longest stall of 0.08 s instead
+// of 0.2, at a few percent more transactions.
+//
+// A hint like any other: nothing depends on whether it was done, or has worked.
+
+import type { ObservedFiles } from '../source/files.js'
+import { sameCycle, type WalIndexHeader } from '../sqlite/wal-index.js'
+
+const STEP_BYTES = 4 << 20
+
+/** In the whole process: each holds a thread of the pool for as long as the disk takes. */
+const RUNNING_MAX = 2
+
+let running = 0
+
+export class WriteBack {
+  private seen: WalIndexHeader | undefined
+  private readonly done = { wal: 0, database: 0 }
+  private readonly busy = { wal: false, database: false }
+
+  constructor(private readonly files: Pick<ObservedFiles, 'writeBack'>) {}
+
+  /** After a look, while writing is fast. */
+  see(header: WalIndexHeader, frameBytes: number): void {
+    if (!this.seen || !sameCycle(header, this.seen)) {
+      this.done.wal = 0
+      this.done.database = 0
+    }
+    this.seen = header
+    const step = STEP_BYTES / frameBytes
+    if (header.mxFrame - this.done.wal >= step) this.begin('wal', header.mxFrame)
+    // What is complete, the application's checkpoint has synced itself.
+    const { backfilled } = header
+    if (backfilled < header.mxFrame && backfilled - this.done.database >= step) this.begin('database', backfilled)
+  }
+
+  private begin(file: 'wal' | 'database', frames: number): void {
+    if (this.busy[file] || running >= RUNNING_MAX || !this.files.writeBack) return
+    this.done[file] = frames
+    this.busy[file] = true
+    running++
+    void this.files.writeBack(file).then(() => {
+      running--
+      this.busy[file] = false
+    })
+  }
+}
