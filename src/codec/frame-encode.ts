@@ -1,23 +1,27 @@
-// Writes an object: one LZ4 frame as Litestream 0.3 writes it, and our trailer behind it. Several blocks are
-// compressed at the same time and leave in order. Memory: about 2 MiB per block in flight for long contents, and no more
-// than a few times the content for short ones.
+// Writes an object: one LZ4 frame as Litestream 0.3 writes it, and our trailer behind it. What is short is compressed on the calling
+// thread, a long content on a thread of its own, some blocks ahead. Memory: 2 MiB for each block of a long content that is under
+// way, and no more than a few times the content for short ones.
 
+import { setImmediate } from 'node:timers/promises'
 import { SpareBuffers } from '../spare-buffers.js'
 import { ChunkReader, throwIfAborted } from './chunks.js'
+import { ContentHash } from './content-hash.js'
 import { BLOCKS_IN_FLIGHT, END_MARK, HEADERS, LONG_BLOCK_BYTES, STORED_FLAG } from './frame-format.js'
 import { InFlight } from './in-flight.js'
-import { BLOCK_ROOM_BYTES, type Compression, compressBlock } from './lz4-blocks.js'
-import { DENSE_BYTES_MAX } from './lz4-dense.js'
+import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
+import { BLOCK_CONTENT_BYTES_MAX, compressBlock, STEP_DENSE, STEP_FAST } from './lz4-compress.js'
+import { CompressingThread } from './lz4-thread.js'
 import { encodeTrailer } from './trailer.js'
-import { loadXxh32, type Xxh32 } from './xxhash.js'
 
 export interface EncodeFrameOptions {
   /** Asked when the source has ended: the payload of a trailer to put behind the frame (see trailer), if any. */
   readonly trailer?: (() => Uint8Array | undefined) | undefined
-  /** 4 by default. 1 uses no threads and the least memory. */
+  /** Of long contents, 4 by default. 1 uses no thread and the least memory. */
   readonly blocksInFlight?: number | undefined
   /** Where it is known: a short content is then kept in one piece, and compressed more densely. The source gives no more. */
   readonly contentBytes?: number | undefined
+  /** About how long the content is, where that is all that is known. */
+  readonly contentBytesEstimate?: number | undefined
   /** Rejects with ABORTED when it fires, even while the source hangs. */
   readonly signal?: AbortSignal | undefined
 }
@@ -25,60 +29,91 @@ export interface EncodeFrameOptions {
 const WHAT = 'compressing an object'
 /** A full block behind room for its length. */
 const FULL_BYTES = BLOCK_ROOM_BYTES + LONG_BLOCK_BYTES
-/**
- * A content that is longer is worth the memory that threads cost: the library's allocator keeps some 50 MB for them (see lz4-blocks).
- * On the calling thread a block takes 1.5 ms.
- */
-const BLOCKS_BEFORE_THREADS = 128
+/** From here on a thread is worth its 15 MB and the time to start it. On the calling thread a block takes 2 to 4 ms. */
+const THREAD_BYTES_MIN = 128 * 1024 * 1024
 /** A content that is longer gets a full block's room at once. */
 const GROWING_BYTES_MAX = 1 << 18
 
-const fullBlocks = new SpareBuffers(FULL_BYTES, BLOCKS_IN_FLIGHT)
-
-/** Content of a block behind room for its length, at the beginning of `buffer`. */
-interface Block {
-  readonly buffer: Buffer
-  readonly end: number
-}
+const fullBlocks = new SpareBuffers(FULL_BYTES, 4)
 
 /**
- * The object's bytes for the content that `source` gives. Copies what it is given, so the source may use its buffers again.
- * Errors of the source pass unchanged; the frame is whole only when the iteration has ended.
+ * The object's bytes for the content that `source` gives. Copies what it is given, so the source may use its buffers again, and what it
+ * gives is valid until the next piece is asked for. Errors of the source pass unchanged; the frame is whole only when the
+ * iteration has ended.
  */
 export async function* encodeFrame(
   source: AsyncIterable<Uint8Array>,
   options: EncodeFrameOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { signal, trailer, blocksInFlight = BLOCKS_IN_FLIGHT } = options
-  const blocks = new InFlight<Buffer>(blocksInFlight)
+  const { signal, blocksInFlight = BLOCKS_IN_FLIGHT, contentBytes, contentBytesEstimate = contentBytes ?? 0 } = options
   const reader = new ChunkReader(source, signal, WHAT)
   try {
-    const contentHash = (await loadXxh32()).create()
-    const short = options.contentBytes !== undefined && options.contentBytes <= DENSE_BYTES_MAX
-    const room = short ? Buffer.allocUnsafe(BLOCK_ROOM_BYTES + (options.contentBytes as number)) : undefined
-    let block = await readBlock(reader, contentHash, room)
-    let fullCount = 0
-    if (short && (await reader.next(1))) throw new Error('the content is longer than it was said to be')
-    yield headerOf(block === undefined ? 0 : block.end - BLOCK_ROOM_BYTES)
-    while (block !== undefined) {
-      // Long contents are a matter of speed, short ones of bytes.
-      const isFull = !short && block.end === FULL_BYTES
-      if (isFull) fullCount++
-      const large: Compression = blocksInFlight > 1 && fullCount > BLOCKS_BEFORE_THREADS ? 'in the pool' : 'here'
-      blocks.add(encodeBlock(block, isFull ? large : 'densely'))
-      block = isFull ? await readBlock(reader, contentHash, fullBlocks.take()) : undefined
-      if (blocks.isFull) {
+    const isLong = contentBytesEstimate >= THREAD_BYTES_MIN && blocksInFlight > 1
+    const hash = isLong ? yield* inThread(reader, blocksInFlight, signal) : yield* here(reader, contentBytes, signal)
+    yield frameEnd(hash, options.trailer?.())
+  } finally {
+    await reader.close()
+  }
+}
+
+/** Header and blocks, block by block; gives the content's hash. */
+async function* here(
+  reader: ChunkReader,
+  contentBytes: number | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, number, undefined> {
+  const hash = new ContentHash()
+  const isShort = contentBytes !== undefined && contentBytes <= BLOCK_CONTENT_BYTES_MAX
+  let room: Buffer | undefined = isShort ? Buffer.allocUnsafe(BLOCK_ROOM_BYTES + contentBytes) : undefined
+  for (let isFirst = true; ; isFirst = false) {
+    const block = await readBlock(reader, room)
+    const isLast = isShort || block.length < FULL_BYTES
+    if (isShort && (await reader.next(1))) throw new Error('the content is longer than it was said to be')
+    if (isFirst) yield headerOf(block.length - BLOCK_ROOM_BYTES)
+    if (block.length > BLOCK_ROOM_BYTES) {
+      if (!isLast) await setImmediate() // a turn for others
+      const content = block.subarray(BLOCK_ROOM_BYTES)
+      const compressed = compressBlock(content, hash, isLast ? STEP_DENSE : STEP_FAST, isLast ? undefined : fullBlocks)
+      yield asStored(block, compressed)
+      throwIfAborted(signal, WHAT)
+      fullBlocks.give(wholeOf(compressed))
+    }
+    room = wholeOf(block)
+    if (!isLast) continue
+    fullBlocks.give(room)
+    return hash.digest()
+  }
+}
+
+/** The same, blocks ahead of the one that is taken. */
+async function* inThread(
+  reader: ChunkReader,
+  blocksInFlight: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, number, undefined> {
+  const thread = new CompressingThread(blocksInFlight)
+  const blocks = new InFlight<Buffer>(blocksInFlight)
+  try {
+    let isLast = false
+    for (let number = 0; !(isLast && blocks.isEmpty); number++) {
+      if (!isLast) {
+        const slot = number % blocksInFlight
+        const block = await readBlock(reader, thread.content(slot))
+        isLast = block.length < FULL_BYTES
+        if (number === 0) yield headerOf(block.length - BLOCK_ROOM_BYTES)
+        if (block.length > BLOCK_ROOM_BYTES) {
+          const compressed = thread.compress(slot, block.length - BLOCK_ROOM_BYTES)
+          blocks.add(compressed.then((done) => asStored(block, done)))
+        }
+      }
+      if (blocks.isFull || (isLast && !blocks.isEmpty)) {
         yield await blocks.take()
         throwIfAborted(signal, WHAT)
       }
     }
-    while (!blocks.isEmpty) {
-      yield await blocks.take()
-      throwIfAborted(signal, WHAT)
-    }
-    yield frameEnd(contentHash.digest(), trailer?.())
+    return thread.digest()
   } finally {
-    await reader.close()
+    await thread.close()
     await blocks.settle()
   }
 }
@@ -90,10 +125,10 @@ function headerOf(bytes: number): Buffer {
 }
 
 /**
- * The source's next block, hashed; undefined when the source has ended. A buffer that is not given grows with the content, so that
- * a short content does not cost a full block.
+ * The source's next block behind room for its length, at the beginning of `given`; not full when the source has ended. A buffer that is
+ * not given grows with the content, so that a short content does not cost a full block.
  */
-async function readBlock(reader: ChunkReader, hash: Xxh32, given?: Buffer): Promise<Block | undefined> {
+async function readBlock(reader: ChunkReader, given?: Buffer): Promise<Buffer> {
   const endMax = given?.length ?? FULL_BYTES
   let buffer = given
   let end = BLOCK_ROOM_BYTES
@@ -104,12 +139,9 @@ async function readBlock(reader: ChunkReader, hash: Xxh32, given?: Buffer): Prom
     if (buffer === undefined) buffer = roomFor(needed, needed)
     else if (needed > buffer.length) buffer = enlarged(buffer, end, needed)
     buffer.set(bytes, end)
-    hash.update(bytes)
     end = needed
   }
-  if (buffer === undefined || end > BLOCK_ROOM_BYTES) return buffer && { buffer, end }
-  fullBlocks.give(buffer)
-  return undefined
+  return (buffer ?? Buffer.alloc(BLOCK_ROOM_BYTES)).subarray(0, end)
 }
 
 function roomFor(bytesMin: number, bytesWanted: number): Buffer {
@@ -123,16 +155,15 @@ function enlarged(buffer: Buffer, keep: number, bytesMin: number): Buffer {
   return larger
 }
 
-/** `block` as it stands in the frame: stored as it is when compression does not make it shorter. */
-async function encodeBlock({ buffer, end }: Block, how: Compression): Promise<Buffer> {
-  const compressed = await compressBlock(buffer.subarray(BLOCK_ROOM_BYTES, end), how)
-  if (compressed.length < end) {
-    fullBlocks.give(buffer)
-    compressed.writeUInt32LE(compressed.length - BLOCK_ROOM_BYTES, 0)
-    return compressed
-  }
-  buffer.writeUInt32LE((end - BLOCK_ROOM_BYTES + STORED_FLAG) >>> 0, 0)
-  return buffer.subarray(0, end)
+/** The buffer of its own that `piece` is the beginning of, for `fullBlocks` to tell whether it is one of its. */
+const wholeOf = (piece: Buffer): Buffer => Buffer.from(piece.buffer, piece.byteOffset)
+
+/** A block as it stands in the frame: stored as it is when compression did not make it shorter. */
+function asStored(block: Buffer, compressed: Buffer): Buffer {
+  const isShorter = compressed.length < block.length
+  const bytes = isShorter ? compressed : block
+  bytes.writeUInt32LE((bytes.length - BLOCK_ROOM_BYTES + (isShorter ? 0 : STORED_FLAG)) >>> 0, 0)
+  return bytes
 }
 
 function frameEnd(contentHash: number, payload: Uint8Array | undefined): Buffer {

@@ -1,6 +1,5 @@
-// Single, independent LZ4 blocks, and the only importer of lz4-napi, loaded at the first use. How a block is compressed is the caller's
-// choice: by an encoder of our own (see lz4-dense), or by the library, on the calling thread or in libuv's pool. Decoding is quick enough
-// for the calling thread.
+// Decodes single, independent LZ4 blocks, and is the only importer of lz4-napi, loaded at the first use. Decoding is quick enough for the
+// calling thread. Blocks are compressed elsewhere (see lz4-compress).
 //
 // lz4-napi's form of a block, and what a frame's block looks like, differ only in the meaning of the first four bytes:
 //
@@ -18,8 +17,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { LitestreamError, messageOf } from '../errors.js'
 import { madeGarbage } from '../garbage.js'
-import { SpareBuffers } from '../spare-buffers.js'
-import { compressDense, DENSE_BYTES_MAX, denseBytesMax } from './lz4-dense.js'
 
 /** Bytes in front of a block that belong to whoever wraps it. */
 export const BLOCK_ROOM_BYTES = 4
@@ -54,28 +51,6 @@ async function loadWithAllocatorSetting(): Promise<Lz4> {
     // Programs that we start must not inherit it.
     delete process.env[ALLOCATOR_SETTING]
   }
-}
-
-/** Where dense blocks are made, before they are copied at their true length. */
-const workshop = new SpareBuffers(BLOCK_ROOM_BYTES + denseBytesMax(DENSE_BYTES_MAX), 1)
-
-/** `densely`: see lz4-dense. `here`: on the calling thread. */
-export type Compression = 'densely' | 'here' | 'in the pool'
-
-/**
- * Compress `content`, densely only up to DENSE_BYTES_MAX. The result begins with BLOCK_ROOM_BYTES to be overwritten. `content` must not
- * change meanwhile.
- */
-export async function compressBlock(content: Buffer, how: Compression): Promise<Buffer> {
-  if (how === 'densely') {
-    const room = workshop.take()
-    const dense = Buffer.from(room.subarray(0, compressDense(content, room, BLOCK_ROOM_BYTES)))
-    workshop.give(room)
-    return dense
-  }
-  const lz4 = await load()
-  if (how === 'here') await setImmediate() // a turn for others, and for the garbage collector's finalizers
-  return counted(how === 'here' ? lz4.compressSync(content) : await lz4.compress(content))
 }
 
 /**

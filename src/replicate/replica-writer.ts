@@ -51,8 +51,6 @@ export interface ReplicaWriterOptions {
   readonly host?: string | undefined
 }
 
-/** Compressed at the same time: enough to keep up, and the application's processors stay its own. */
-const BLOCKS_IN_FLIGHT = 2
 const SEGMENTS_PER_INDEX_MAX = 256
 const INDEX_BYTES_MAX = 64 << 20
 
@@ -179,7 +177,7 @@ export class ReplicaWriter {
     const provenance = this.provenanceOf('segment', key, state, { previous, bytes: segment.bytes })
     const trailer = () => encodeProvenance(provenance)
     const frames = inTurns(segment.frames, clock)
-    const options = { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT, contentBytes: segment.bytes }
+    const options = { trailer, signal, contentBytes: segment.bytes }
     const body = encodeFrame(frames, options)
     if (this.conditional) await claim(client, provenance, body, signal)
     else await client.put(key, body, { signal })
@@ -211,7 +209,7 @@ export class ReplicaWriter {
       return encodeProvenance(this.provenanceOf('snapshot', key, state, { ...extra, previous: endOf(place.previous) }))
     }
     this.snapshotSent = false
-    const frame = encodeFrame(pages, { trailer, signal, blocksInFlight: BLOCKS_IN_FLIGHT })
+    const frame = encodeFrame(pages, { trailer, signal, contentBytesEstimate: sizeEstimate })
     const ended = () => {
       this.snapshotSent = true
     }

@@ -43,7 +43,7 @@ async function warmUp(): Promise<void> {
   const content = async function* () {
     yield Buffer.alloc(5000, 'a')
   }
-  for await (const piece of encodeFrame(content())) frame.push(piece)
+  for await (const piece of encodeFrame(content())) frame.push(Buffer.from(piece))
   const stored = async function* () {
     yield Buffer.concat(frame)
   }

@@ -20,7 +20,7 @@ export async function* pieces(bytes: Uint8Array, sizes: readonly number[] = [65_
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = []
-  for await (const bytes of source) all.push(bytes)
+  for await (const bytes of source) all.push(Uint8Array.from(bytes)) // valid until the next is asked for
   return Buffer.concat(all)
 }
 

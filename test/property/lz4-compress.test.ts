@@ -3,10 +3,14 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { ContentHash } from '../../src/codec/content-hash.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from '../../src/codec/lz4-blocks.js'
-import { compressDense, DENSE_BYTES_MAX, denseBytesMax } from '../../src/codec/lz4-dense.js'
+import { BLOCK_CONTENT_BYTES_MAX, compressBlock, STEP_DENSE, STEP_FAST } from '../../src/codec/lz4-compress.js'
+import { compressedBytesMax } from '../../src/codec/lz4-program.js'
 import { decodeBlockBehind } from '../../src/codec/lz4-sequences.js'
-import { decode, encode, mixture } from '../support/codec.js'
+import { CompressingThread } from '../../src/codec/lz4-thread.js'
+import { loadXxh32 } from '../../src/codec/xxhash.js'
+import { decode, encode, MIB, mixture, noise } from '../support/codec.js'
 
 /** Runs, random bytes and copies of what came before, also from just within and just beyond the reach of a match. */
 const parts = fc.array(
@@ -66,20 +70,21 @@ function sequencesOf(block: Uint8Array): Sequence[] {
   throw new Error('the block does not end with literals')
 }
 
-test('what it makes is a block with the same content, for both decoders, within its bounds', async () => {
+test('what it makes is a block with the same content, for both decoders, within its bounds, and hashed', async () => {
+  const xxh32 = await loadXxh32()
   await fc.assert(
-    fc.asyncProperty(parts, fc.integer({ min: 0, max: 9 }), async (shape, at) => {
+    fc.asyncProperty(parts, fc.constantFrom(STEP_DENSE, STEP_FAST), async (shape, step) => {
       const content = contentOf(shape)
-      const target = new Uint8Array(at + denseBytesMax(content.length) + 1).fill(0xee)
-      const end = compressDense(content, target, at)
-      expect(end).toBeLessThanOrEqual(at + denseBytesMax(content.length))
-      expect(target.subarray(0, at).every((byte) => byte === 0xee)).toBe(true)
-      const block = target.subarray(at, end)
+      const hash = new ContentHash()
+      const withRoom = compressBlock(content, hash, step)
+      expect(hash.digest()).toBe(xxh32.of(content))
+      const block = Buffer.from(withRoom.subarray(BLOCK_ROOM_BYTES))
+      expect(block.length).toBeLessThanOrEqual(compressedBytesMax(content.length))
       const plain = Buffer.alloc(content.length)
       decodeBlockBehind(plain, 0, block)
       expect(plain.equals(content)).toBe(true)
-      const withRoom = Buffer.concat([Buffer.alloc(BLOCK_ROOM_BYTES), block])
       expect((await uncompressBlock(withRoom, content.length)).equals(content)).toBe(true)
+      expect(compressBlock(content, new ContentHash(), step).subarray(BLOCK_ROOM_BYTES).equals(block)).toBe(true)
       const sequences = sequencesOf(block)
       if (sequences.length === 1) return
       expect(sequences.at(-1)?.literals).toBeGreaterThanOrEqual(5)
@@ -89,25 +94,62 @@ test('what it makes is a block with the same content, for both decoders, within 
   )
 })
 
+const compressedBytes = (content: Buffer) => compressBlock(content, new ContentHash(), STEP_DENSE).length
+
 test('it finds what is far back, and passes over what does not compress', () => {
   const once = mixture(60_000, 3)
-  const target = new Uint8Array(denseBytesMax(200_000))
-  const one = compressDense(once, target, 0)
-  const twice = compressDense(Buffer.concat([once, once]), target, 0)
   // A length of 60,000 takes 236 bytes.
-  expect(twice - one).toBeLessThan(600)
-  const noise = Buffer.from(Array.from({ length: 100_000 }, (_, i) => Math.imul(i ^ 0x5bd1e995, 0x9e3779b1) >>> 24))
-  expect(compressDense(noise, target, 0)).toBeLessThanOrEqual(denseBytesMax(noise.length))
+  expect(compressedBytes(Buffer.concat([once, once])) - compressedBytes(once)).toBeLessThan(600)
+  const random = Buffer.from(Array.from({ length: 100_000 }, (_, i) => Math.imul(i ^ 0x5bd1e995, 0x9e3779b1) >>> 24))
+  expect(compressedBytes(random)).toBeLessThanOrEqual(BLOCK_ROOM_BYTES + compressedBytesMax(random.length))
 })
 
-test.each([DENSE_BYTES_MAX - 1, DENSE_BYTES_MAX, DENSE_BYTES_MAX + 1])(
+test('the largest content of a block, compressible not at all and very much', async () => {
+  for (const content of [noise(BLOCK_CONTENT_BYTES_MAX, 5), Buffer.alloc(BLOCK_CONTENT_BYTES_MAX)]) {
+    const block = compressBlock(content, new ContentHash(), STEP_DENSE)
+    expect((await uncompressBlock(block, content.length)).equals(content)).toBe(true)
+  }
+})
+
+test('in a thread of its own the blocks and their hash are the same', async () => {
+  const content = Buffer.concat([mixture(2 * MIB, 5), noise(MIB, 6), mixture(700_003, 7)])
+  const thread = new CompressingThread(2)
+  const hash = new ContentHash()
+  try {
+    for (let at = 0; at < content.length; at += MIB) {
+      const piece = content.subarray(at, at + MIB)
+      thread.content((at / MIB) % 2).set(piece, BLOCK_ROOM_BYTES)
+      const there = await thread.compress((at / MIB) % 2, piece.length)
+      const here = compressBlock(piece, hash, STEP_FAST)
+      expect(there.subarray(BLOCK_ROOM_BYTES).equals(here.subarray(BLOCK_ROOM_BYTES))).toBe(true)
+    }
+    expect(thread.digest()).toBe(hash.digest())
+  } finally {
+    await thread.close()
+  }
+  await expect(thread.compress(0, MIB)).rejects.toMatchObject({ code: 'LOCAL' })
+})
+
+test('a long content makes the same frame in a thread as without one', async () => {
+  const content = Buffer.concat([mixture(6 * MIB, 8), noise(2 * MIB, 9), mixture(123_457, 10)])
+  const long = { contentBytesEstimate: 1 << 30 }
+  for (const length of [content.length, 3 * MIB, 5, 0]) {
+    const some = content.subarray(0, length)
+    const frame = await encode(some, { ...long, blocksInFlight: 3 }, [300_001])
+    expect((await decode(frame)).equals(some)).toBe(true)
+    // Its last block is made densely where there is no thread.
+    if (length % MIB === 0) expect(frame.equals(await encode(some, {}, [300_001]))).toBe(true)
+  }
+})
+
+test.each([BLOCK_CONTENT_BYTES_MAX - 1, BLOCK_CONTENT_BYTES_MAX, BLOCK_CONTENT_BYTES_MAX + 1])(
   'a content of a known length on both sides of its limit: %i',
   async (length) => {
     const content = mixture(length, 11)
     const known = await encode(content, { contentBytes: length }, [100_000])
     expect((await decode(known)).equals(content)).toBe(true)
     const unknown = await encode(content, {}, [100_000])
-    if (length <= DENSE_BYTES_MAX) expect(known.length).toBeLessThan(unknown.length)
+    if (length <= BLOCK_CONTENT_BYTES_MAX) expect(known.length).toBeLessThan(unknown.length)
     else expect(known.equals(unknown)).toBe(true)
   },
 )
