@@ -16,7 +16,9 @@ export async function makeDist(): Promise<string> {
   const main = join(projectRoot, 'dist', 'cli', 'main.js')
   await withLock(join(projectRoot, 'node_modules', '.litestream-dist.lock'), async () => {
     const outputs = join(projectRoot, 'dist')
-    const configs = ['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((name) => join(projectRoot, name))
+    const configs = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'build/bundle.mjs'].map((name) =>
+      join(projectRoot, name),
+    )
     const newest = Math.max(newestMs(join(projectRoot, 'src')), ...configs.map((path) => statSync(path).mtimeMs))
     if (existsSync(main) && oldestMs(outputs) > newest) return
     const tsc = join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc')
@@ -24,6 +26,8 @@ export async function makeDist(): Promise<string> {
       cwd: projectRoot,
       timeoutMs: 300_000,
     })
+    const bundled = await run(process.execPath, [join('build', 'bundle.mjs')], { cwd: projectRoot, timeoutMs: 300_000 })
+    if (bundled.code !== 0) throw new Error(`the bundle could not be made:\n${bundled.stderr}`)
     if (result.code === 0) return
     if (process.env.CI) throw new Error(`tsc found errors:\n${result.stdout}`)
     say(
