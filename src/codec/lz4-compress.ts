@@ -29,9 +29,12 @@ function open(): Place {
   return { program, bytes: Buffer.from(memory.buffer), state: new Uint32Array(memory.buffer, STATE_AT, 4) }
 }
 
-/** How many places of a match are remembered: all for what is short, where bytes count, and for long contents some, for speed. */
+/**
+ * Which places within a match are remembered: all for what is short, where bytes count, and hardly any for long contents (of a
+ * database as in the benchmarks 0.473 of the bytes are left instead of 0.466, in four fifths of the time).
+ */
 export const STEP_DENSE = 1
-export const STEP_FAST = 4
+export const STEP_FAST = 64
 
 /**
  * The block for `content`, behind BLOCK_ROOM_BYTES to be overwritten, in a buffer of `room` where it fits one. Whoever takes it gives that

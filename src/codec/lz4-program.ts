@@ -12,7 +12,7 @@
 //   64          256 KiB   for each hash of four bytes: where they were seen last; cleared by each call
 //   FREE_AT     ..        free for content and results; contents begin here or later, so that an empty place (0) is too far away
 //
-// Reads and writes up to 7 bytes behind contents and results: SLACK_BYTES belong to each.
+// Reads and writes up to 16 bytes behind contents and results, which belong to each (SLACK_BYTES), and reads 8 in front of contents.
 
 import { HISTORY_BYTES_MAX } from './lz4-sequences.js'
 import {
@@ -28,7 +28,7 @@ const TABLE_AT = 64
 const TABLE_BITS = 16
 const TABLE_BYTES = 4 << TABLE_BITS
 export const FREE_AT = TABLE_AT + TABLE_BYTES
-export const SLACK_BYTES = 8
+export const SLACK_BYTES = 16
 
 /** A prime near 2^32 divided by the golden ratio. */
 const HASH_FACTOR = -1_640_531_535
@@ -115,15 +115,16 @@ function writeLength(f: Instructions, length: string): Code {
   )
 }
 
-/** From `anchor` to `to`, eight at a time and so some too many, which are overwritten. Uses `left`. */
+/** From `anchor` to `to`, sixteen at a time and so some too many, which are overwritten. Uses `left`. */
 function copyLiterals(f: Instructions): Code {
   return f.seq(
     f.set('left', f.add('to', 'literals')),
     f.loop(
       'literals',
       f.copy8('to', 'anchor'),
-      f.set('to', f.add('to', 8)),
-      f.set('anchor', f.add('anchor', 8)),
+      f.copy8(f.add('to', 8), f.add('anchor', 8)),
+      f.set('to', f.add('to', 16)),
+      f.set('anchor', f.add('anchor', 16)),
       f.goIf('literals', f.less('to', 'left')),
     ),
     f.set('to', 'left'),
@@ -187,20 +188,15 @@ function extendForward(f: Instructions): Code {
   )
 }
 
-/** Moves `position` and `found` back over what is alike in front of them. */
+/** Moves `position` and `found` back over what is alike in front of them. Without a branch that is hard to foretell. Uses `other`. */
 function extendBackward(f: Instructions): Code {
-  const before = (place: string) => f.load8(f.sub(place, 1))
-  return f.block(
-    'backward done',
-    f.loop(
-      'back',
-      f.goIf('backward done', f.atMost('position', 'anchor')),
-      f.goIf('backward done', f.atMost('found', 'from')),
-      f.goIf('backward done', f.not(f.equal(before('position'), before('found')))),
-      f.set('position', f.sub('position', 1)),
-      f.set('found', f.sub('found', 1)),
-      f.go('back'),
-    ),
+  return f.loop(
+    'back',
+    f.set('other', f.alikeBefore8('position', 'found')),
+    f.set('other', f.min(f.min('other', f.sub('position', 'anchor')), f.sub('found', 'from'))),
+    f.set('position', f.sub('position', 'other')),
+    f.set('found', f.sub('found', 'other')),
+    f.goIf('back', f.equal('other', 8)),
   )
 }
 

@@ -114,6 +114,11 @@ export class Instructions {
     const difference = this.op([0x85], this.op([0x29, 0, 0], a), this.op([0x29, 0, 0], b))
     return this.shr(this.op([0x7a, 0xa7], difference), 3)
   }
+  /** How many bytes are the same in front of both places, eight at most. */
+  alikeBefore8 = (a: Value, b: Value): Code => {
+    const before = (place: Value) => this.op([0x29, 0, 0], this.sub(place, 8))
+    return this.shr(this.op([0x85, 0x79, 0xa7], before(a), before(b)), 3)
+  }
   fill = (at: Value, byte: Value, count: Value): Code => this.op([0xfc, 0x0b, 0], at, byte, count)
 
   /** `leave(label)` within goes behind it. */
