@@ -33,6 +33,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'log.ts',
     'spare-buffers.ts',
     'garbage.ts',
+    'memory-watch.ts',
   ],
   ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],

@@ -15,6 +15,7 @@ import { LitestreamError, messageOf } from '../../errors.js'
 import type { HttpServer } from '../../http/server.js'
 import { createLogger } from '../../log.js'
 import { type Attributes, LogDuration, type Logger } from '../../logger.js'
+import { MemoryWatch } from '../../memory-watch.js'
 import { policyNote } from '../../plan/snapshot-plan.js'
 import { noteOnTheWay, openReplica } from '../../replica/open.js'
 import { Daemon, type DaemonDatabase } from '../../replicate/daemon.js'
@@ -76,6 +77,7 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
   const control = await ControlServer.start(socketPlaces(config), handlers, log)
   let failure: string
   let http: HttpServer | undefined
+  const memory = new MemoryWatch({ clock: systemClock })
   try {
     daemon = new Daemon({
       databases: await Promise.all(config.databases.map((database) => openDatabase(database, log, progress))),
@@ -93,9 +95,11 @@ export async function run(args: string[], io: CommandIo): Promise<number> {
     }
     const child = exec === '' ? undefined : await ExecProcess.start(exec)
     daemon.start()
+    memory.start()
     failure = await untilStopped(AbortSignal.any([io.signal, broken.signal]), child, log)
     await daemon.stop(STOP_DEADLINE_MS)
   } finally {
+    memory.stop()
     await control?.stop()
     await http?.stop()
   }
