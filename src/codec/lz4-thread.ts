@@ -3,7 +3,8 @@
 //
 //   offset                    holds
 //   0                         the program's own part (see lz4-program); at 16 the state of the content's hash
-//   FREE_AT + n * SLOT_BYTES  slot n: room for a block's length and its content, then room for a length and the block
+//   FREE_AT + n * SLOT_BYTES  slot n: room for a block's length and its content, then room for a length and the block, each of
+//                             them as it stands in a frame
 //
 // A slot is the caller's until `compress`, and again from its result until the caller takes it for another block.
 
@@ -17,8 +18,10 @@ import { compileLz4, compressedBytesMax, FREE_AT, SLACK_BYTES } from './lz4-prog
 import { newMemory } from './wasm-assembler.js'
 
 const STATE_AT = 16
-const CONTENT_BYTES = BLOCK_ROOM_BYTES + LONG_BLOCK_BYTES + SLACK_BYTES
-const SLOT_BYTES = CONTENT_BYTES + BLOCK_ROOM_BYTES + compressedBytesMax(LONG_BLOCK_BYTES) + SLACK_BYTES
+/** Within a slot, on a multiple of 8: V8 copies into memory that is shared byte by byte where source and target are not aligned alike. */
+const CONTENT_AT = 8
+const RESULT_AT = CONTENT_AT + LONG_BLOCK_BYTES + SLACK_BYTES
+const SLOT_BYTES = alignedBytes(RESULT_AT + BLOCK_ROOM_BYTES + compressedBytesMax(LONG_BLOCK_BYTES) + SLACK_BYTES)
 
 /** Text and not a file, so that it runs alike from sources, from a build and in a bundle: all of the work is in the program. */
 const THREAD = `
@@ -61,17 +64,17 @@ export class CompressingThread {
 
   /** Where a block's content goes: behind BLOCK_ROOM_BYTES. */
   content(slot: number): Buffer {
-    const at = FREE_AT + slot * SLOT_BYTES
-    return this.bytes.subarray(at, at + BLOCK_ROOM_BYTES + LONG_BLOCK_BYTES)
+    const from = FREE_AT + slot * SLOT_BYTES + CONTENT_AT
+    return this.bytes.subarray(from - BLOCK_ROOM_BYTES, from + LONG_BLOCK_BYTES)
   }
 
   /** The block for the first `length` bytes of the slot's content, behind BLOCK_ROOM_BYTES to be overwritten. In the order of the calls. */
   async compress(slot: number, length: number): Promise<Buffer> {
     if (this.failure) throw this.failure
     const at = FREE_AT + slot * SLOT_BYTES
-    const from = at + BLOCK_ROOM_BYTES
+    const from = at + CONTENT_AT
     this.hash.counts(this.bytes.subarray(from, from + length))
-    const result = at + CONTENT_BYTES
+    const result = at + RESULT_AT
     const ended = new Promise<number>((resolve, reject) => this.waiting.push({ resolve, reject }))
     this.worker.ref()
     this.worker.postMessage({ from, length, to: result + BLOCK_ROOM_BYTES, step: STEP_FAST })
@@ -95,4 +98,8 @@ export class CompressingThread {
     })
     for (const { reject } of this.waiting.splice(0)) reject(this.failure)
   }
+}
+
+function alignedBytes(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64
 }
