@@ -35,7 +35,8 @@ export class MemoryWatch {
     const reading = { residentBytes: residentBytes(), atMs: clock.monotonic() }
     if (collectNow(reading, this.since)) {
       collect()
-      this.since = { collectedAtMs: clock.monotonic(), floorBytes: residentBytes() }
+      const repeated = this.since?.repeated === false
+      this.since = { collectedAtMs: clock.monotonic(), floorBytes: residentBytes(), repeated }
     } else if (this.since && reading.residentBytes < this.since.floorBytes) {
       this.since = { ...this.since, floorBytes: reading.residentBytes }
     }

@@ -18,6 +18,8 @@ test('buffers that nobody uses any more are given back while more are made', () 
 })
 
 test('what has grown old is given back by a collection of everything', async () => {
+  // What others have left in this process is not to be freed in the midst of it.
+  for (let i = 0; i < 2; i++) collectAll()
   const growth = (): number => process.memoryUsage().arrayBuffers - beforeBytes
   const growOld = (): number => {
     const kept = Array.from({ length: 40 }, () => Buffer.allocUnsafeSlow(1 << 20))
@@ -27,7 +29,7 @@ test('what has grown old is given back by a collection of everything', async () 
   const beforeBytes = process.memoryUsage().arrayBuffers
   const kept = growOld()
   for (let i = 0; i < 20; i++) madeGarbage(1 << 20)
-  expect(growth()).toBeGreaterThanOrEqual(kept << 20)
+  expect(growth()).toBeGreaterThan((kept - 1) << 20)
   // Freed by another thread, a little later.
   const free = () => {
     collectAll()
