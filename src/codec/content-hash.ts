@@ -8,12 +8,21 @@ const PRIME_2 = 0x85ebca77
 const PRIME_3 = 0xc2b2ae3d
 const PRIME_4 = 0x27d4eb2f
 const PRIME_5 = 0x165667b1
-const STRIPE_BYTES = 16
+export const STRIPE_BYTES = 16
 
 export class ContentHash {
   readonly words = Uint32Array.of(PRIME_1 + PRIME_2, PRIME_2, 0, -PRIME_1)
   private bytes = 0
   private rest = new Uint8Array(0)
+
+  /** Of `bytes` in all, of which the words know everything but the last ones, less than a stripe. */
+  static of(words: Uint32Array, bytes: number, rest: Uint8Array<ArrayBuffer>): ContentHash {
+    const hash = new ContentHash()
+    hash.words.set(words)
+    hash.bytes = bytes
+    hash.rest = rest
+    return hash
+  }
 
   /** `content` was or will be taken into the words, as far as it goes in whole stripes. */
   counts(content: Uint8Array): void {

@@ -5,17 +5,20 @@
 // Whatever is cut, changed, too long or not LZ4 at all is a LitestreamError CORRUPT that names the object. Content is handed
 // out before the checksum behind it was seen: it counts only when the iteration has ended.
 //
-// Memory: twice the frame's maximum for a block, whatever the object claims. On the calling thread, which takes 2 ms for 4 MiB: in
-// the library's threads it took as long and four times the memory.
+// Memory: two or three times the frame's maximum for a block, whatever the object claims. On the calling thread, which takes 2 ms for
+// 4 MiB: in the library's threads it took as long and four times the memory.
 
 import { LitestreamError, messageOf } from '../errors.js'
 import { ChunkReader, throwIfAborted } from './chunks.js'
 import { type Fail, readBehind, readHeader } from './frame-ends.js'
 import { END_MARK, type FrameHeader, STORED_FLAG } from './frame-format.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from './lz4-blocks.js'
+import { LongContent } from './lz4-decode.js'
 import { LinkedBlocks } from './lz4-linked.js'
 import { measureBlock } from './lz4-sequences.js'
 import { loadXxh32, type Xxh32Factory } from './xxhash.js'
+
+const LONG_BLOCK_BYTES_MIN = 1 << 18
 
 export interface DecodeFrameOptions {
   /** The object's key, or whatever names it in errors. */
@@ -24,11 +27,16 @@ export interface DecodeFrameOptions {
   readonly onTrailer?: ((payload: Uint8Array) => void) | undefined
   /** More content than this is CORRUPT. */
   readonly contentBytesMax?: number | undefined
+  /** Of tens of megabytes: takes memory for three of its blocks, and then none. */
+  readonly isLong?: boolean | undefined
   /** Rejects with ABORTED when it fires, even while the source hangs. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** The content of the one LZ4 frame in `source`. Errors of the source pass unchanged. */
+/**
+ * The content of the one LZ4 frame in `source`, in pieces; of a long one each is valid until the next but one is asked for. Errors of the source
+ * pass unchanged.
+ */
 export async function* decodeFrame(
   source: AsyncIterable<Uint8Array>,
   options: DecodeFrameOptions,
@@ -47,17 +55,20 @@ export async function* decodeFrame(
     const xxh32 = await loadXxh32()
     const { header, contentSize } = await readHeader(reader, xxh32, fail)
     const allowedBytes = Math.min(contentBytesMax, contentSize ?? Infinity)
-    const content = xxh32.create()
+    // Blocks that lean on each other are rare, and short ones are not worth it.
+    const long = options.isLong && header.independent && header.blockBytesMax >= LONG_BLOCK_BYTES_MIN
+    const together = long ? new LongContent(header.blockBytesMax) : undefined
+    const content = together ?? xxh32.create()
     let contentBytes = 0
     const account = (bytes: Buffer): Buffer => {
       contentBytes += bytes.length
       if (contentBytes > allowedBytes) fail(`its content is longer than the ${allowedBytes} bytes that it may have`)
-      if (header.contentChecksum) content.update(bytes)
+      if (header.contentChecksum && 'update' in content) content.update(bytes)
       return bytes
     }
 
-    const decode = blockDecoder(header, fail)
-    for await (const block of readBlocks(reader, header, xxh32, fail)) {
+    const decode = together ? (block: StoredBlock) => taken(together, block, fail) : blockDecoder(header, fail)
+    for await (const block of readBlocks(reader, header, xxh32, fail, together?.input)) {
       yield account(await decode(block))
       throwIfAborted(signal, what)
     }
@@ -87,12 +98,13 @@ interface StoredBlock {
   readonly number: number
 }
 
-/** The frame's blocks as stored, their checksums verified, up to and including the end mark. */
+/** The frame's blocks as stored, their checksums verified, up to and including the end mark; all in `given`, where that is given. */
 async function* readBlocks(
   reader: ChunkReader,
   header: FrameHeader,
   xxh32: Xxh32Factory,
   fail: Fail,
+  given?: Buffer,
 ): AsyncGenerator<StoredBlock, void, undefined> {
   const first = Buffer.alloc(4)
   // Compressed blocks are read into one buffer, one after the other. Stored ones are handed out as they are, and get their own.
@@ -108,8 +120,9 @@ async function* readBlocks(
     const end = BLOCK_ROOM_BYTES + blockBytes
     const isCompressed = word < STORED_FLAG
     const bytesNeeded = end + (header.blockChecksums ? 4 : 0) + 4
-    if (isCompressed && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
-    const buffer = isCompressed ? room.subarray(0, bytesNeeded) : Buffer.allocUnsafe(bytesNeeded)
+    if (isCompressed && !given && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
+    const place = given ?? (isCompressed ? room : Buffer.allocUnsafe(bytesNeeded))
+    const buffer = place.subarray(0, bytesNeeded)
     if ((await reader.fill(buffer, BLOCK_ROOM_BYTES)) < buffer.length - BLOCK_ROOM_BYTES) {
       fail(`it is cut off in or behind block ${number}`)
     }
@@ -119,6 +132,11 @@ async function* readBlocks(
     word = buffer.readUInt32LE(buffer.length - 4)
     yield { bytes: buffer.subarray(0, end), isCompressed, isLast: word === END_MARK, number }
   }
+}
+
+async function taken(long: LongContent, { bytes, isCompressed, number }: StoredBlock, fail: Fail): Promise<Buffer> {
+  const content = long.take(bytes.length - BLOCK_ROOM_BYTES, isCompressed)
+  return content ?? fail(`block ${number} cannot be decompressed: it is malformed or too long`)
 }
 
 /** A little more than is needed, so that blocks of much the same length need one buffer. */

@@ -61,7 +61,7 @@ export function compileLz4(isShared: boolean): WasmModule {
   return compile(assemble([COMPRESS, HASH], isShared))
 }
 
-const HASH: FunctionText = {
+export const HASH: FunctionText = {
   name: 'hash',
   parameters: ['state', 'from', 'length'],
   variables: ['end', 'a', 'b', 'c', 'd'],

@@ -101,6 +101,7 @@ export class Instructions {
   not = (a: Value): Code => this.op([0x45], a)
 
   load8 = (at: Value): Code => this.op([0x2d, 0, 0], at)
+  load16 = (at: Value): Code => this.op([0x2f, 0, 0], at)
   load32 = (at: Value): Code => this.op([0x28, 0, 0], at)
   store8 = (at: Value, value: Value): Code => this.op([0x3a, 0, 0], at, value)
   store16 = (at: Value, value: Value): Code => this.op([0x3b, 0, 0], at, value)

@@ -15,6 +15,9 @@ import { Prefetch } from './prefetch.js'
 import { readObject } from './resuming.js'
 import { type Base, SegmentApplier } from './segment-applier.js'
 
+/** Stored. Below, memory that is given back is cheaper than memory that is kept. */
+const LONG_BYTES_MIN = 16 << 20
+
 export interface RestoreProgress {
   /** Stored (compressed) bytes. */
   readonly bytesDone: number
@@ -83,11 +86,11 @@ export async function restoreFile(
 async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOutput): Promise<Base> {
   let bytes = 0
   const head: Uint8Array[] = []
-  // One piece is written while the next one is fetched and decoded.
+  // One piece is written while the next one is fetched and decoded; the one before is written by then, and its memory is not its own any more.
   let writing = Promise.resolve()
   try {
     for await (const chunk of content) {
-      if (bytes < DATABASE_HEADER_BYTES) head.push(chunk.slice(0, DATABASE_HEADER_BYTES))
+      if (bytes < DATABASE_HEADER_BYTES) head.push(Buffer.from(chunk.subarray(0, DATABASE_HEADER_BYTES)))
       await writing
       writing = writeAll(file, chunk, bytes)
       writing.catch(() => {})
@@ -133,7 +136,8 @@ class ObjectReading {
     // What an object says of its length is known before it is read only of the snapshot. It cannot expand beyond its own word.
     const contentBytesMax = object.kind === 'snapshot' ? this.plan.snapshotBytes : undefined
     const { signal } = this.options
-    return decodeFrame(this.counted(stored), { name: object.key, onTrailer, signal, contentBytesMax })
+    const isLong = object.kind === 'snapshot' && object.size >= LONG_BYTES_MIN
+    return decodeFrame(this.counted(stored), { name: object.key, onTrailer, signal, contentBytesMax, isLong })
   }
 
   objectDone(): void {
