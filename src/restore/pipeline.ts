@@ -3,6 +3,7 @@
 // not depend on the size of the database or of an object.
 
 import { decodeFrame } from '../codec/frame.js'
+import { madeGarbage } from '../garbage.js'
 import { type Provenance, parseProvenance } from '../model/provenance.js'
 import type { StoredObject } from '../model/timeline.js'
 import type { RestorePlan } from '../plan/restore-plan.js'
@@ -17,6 +18,7 @@ import { type Base, SegmentApplier } from './segment-applier.js'
 
 /** Stored. Below, memory that is given back is cheaper than memory that is kept. */
 const LONG_BYTES_MIN = 16 << 20
+const WRITE_BACK_BYTES = 32 << 20
 
 export interface RestoreProgress {
   /** Stored (compressed) bytes. */
@@ -44,6 +46,8 @@ export interface PipelineOptions {
 export interface RestoreOutput {
   write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>
   truncate(bytes: number): Promise<void>
+  /** Where there is a disk. */
+  datasync?(): Promise<void>
 }
 
 export interface RestoredFile {
@@ -83,9 +87,32 @@ export async function restoreFile(
   }
 }
 
+/** The disk writes while the next pieces come: at the end a sync of everything would take as long again as the restore of a quarter. */
+class WriteBack {
+  private bytes = 0
+  private running: Promise<void> | undefined
+
+  constructor(private readonly file: RestoreOutput) {}
+
+  /** Rejects when what was written before did not get to the disk: the system says so only once. */
+  async wrote(bytes: number): Promise<void> {
+    this.bytes += bytes
+    if (this.bytes < WRITE_BACK_BYTES) return
+    this.bytes = 0
+    await this.running
+    this.running = this.file.datasync?.()
+    this.running?.catch(() => {})
+  }
+
+  async end(): Promise<void> {
+    await this.running
+  }
+}
+
 async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOutput): Promise<Base> {
   let bytes = 0
   const head: Uint8Array[] = []
+  const writeBack = new WriteBack(file)
   // One piece is written while the next one is fetched and decoded; the one before is written by then, and its memory is not its own any more.
   let writing = Promise.resolve()
   try {
@@ -95,10 +122,13 @@ async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOu
       writing = writeAll(file, chunk, bytes)
       writing.catch(() => {})
       bytes += chunk.length
+      await writeBack.wrote(chunk.length)
     }
   } finally {
-    await writing
+    await Promise.allSettled([writing, writeBack.end()])
   }
+  await writing
+  await writeBack.end()
   return { bytes, pageSize: parseDatabaseHeader(Buffer.concat(head))?.pageSize }
 }
 
@@ -148,6 +178,7 @@ class ObjectReading {
   private async *counted(stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const chunk of stored) {
       this.bytesDone += chunk.length
+      madeGarbage(chunk.length, true)
       this.report()
       yield chunk
     }
