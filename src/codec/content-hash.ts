@@ -1,7 +1,9 @@
-// The running xxh32 of a frame's content, seed 0, whose four words are taken through a program's memory (see lz4-program): the content is
-// there anyway. Only the last piece may be anything but a multiple of 16 bytes long.
+// The running xxh32 of a frame's content, seed 0, whose four words are taken through the memory of a program (see lz4-program,
+// lz4-decode-program): the content is there anyway. Only the last piece may be anything but a multiple of 16 bytes long.
 //
 // Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
+
+import type { FunctionText, WasmMemory } from './wasm-assembler.js'
 
 const PRIME_1 = 0x9e3779b1
 const PRIME_2 = 0x85ebca77
@@ -9,6 +11,46 @@ const PRIME_3 = 0xc2b2ae3d
 const PRIME_4 = 0x27d4eb2f
 const PRIME_5 = 0x165667b1
 export const STRIPE_BYTES = 16
+
+/** Where the four words lie in a program's memory. */
+export const STATE_AT = 16
+
+export const stateIn = ({ buffer }: Pick<WasmMemory, 'buffer'>): Uint32Array => new Uint32Array(buffer, STATE_AT, 4)
+
+export interface HashProgram {
+  /** Take the content's whole stripes of 16 bytes into the four words of an xxh32 state. */
+  hash(state: number, from: number, contentBytes: number): void
+}
+
+/** Of a HashProgram. */
+export const HASH: FunctionText = {
+  name: 'hash',
+  parameters: ['state', 'from', 'length'],
+  variables: ['end', 'a', 'b', 'c', 'd'],
+  body: (f) => {
+    const lanes = ['a', 'b', 'c', 'd']
+    const round = (lane: string, index: number) => {
+      const added = f.add(lane, f.mul(f.load32(f.add('from', 4 * index)), PRIME_2))
+      return f.set(lane, f.mul(f.rotl(added, 13), PRIME_1))
+    }
+    return f.seq(
+      f.set('end', f.sub(f.add('from', 'length'), 15)),
+      ...lanes.map((lane, index) => f.set(lane, f.load32(f.add('state', 4 * index)))),
+      f.block(
+        'done',
+        f.loop(
+          'stripe',
+          f.goIf('done', f.atLeast('from', 'end')),
+          ...lanes.map(round),
+          f.set('from', f.add('from', 16)),
+          f.go('stripe'),
+        ),
+      ),
+      ...lanes.map((lane, index) => f.store32(f.add('state', 4 * index), lane)),
+      f.value('end'),
+    )
+  },
+}
 
 export class ContentHash {
   readonly words = Uint32Array.of(PRIME_1 + PRIME_2, PRIME_2, 0, -PRIME_1)

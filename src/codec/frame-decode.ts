@@ -57,19 +57,16 @@ export async function* decodeFrame(
     const allowedBytes = Math.min(contentBytesMax, contentSize ?? Infinity)
     // Blocks that lean on each other are rare, and short ones are not worth it.
     const long = options.isLong && header.independent && header.blockBytesMax >= LONG_BLOCK_BYTES_MIN
-    const together = long ? new LongContent(header.blockBytesMax) : undefined
-    const content = together ?? xxh32.create()
+    const decoder = long ? longDecoder(header, fail) : blockDecoder(header, xxh32, fail)
     let contentBytes = 0
     const account = (bytes: Buffer): Buffer => {
       contentBytes += bytes.length
       if (contentBytes > allowedBytes) fail(`its content is longer than the ${allowedBytes} bytes that it may have`)
-      if (header.contentChecksum && 'update' in content) content.update(bytes)
       return bytes
     }
 
-    const decode = together ? (block: StoredBlock) => taken(together, block, fail) : blockDecoder(header, fail)
-    for await (const block of readBlocks(reader, header, xxh32, fail, together?.input)) {
-      yield account(await decode(block))
+    for await (const block of readBlocks(reader, header, xxh32, fail, decoder.input)) {
+      yield account(await decoder.decode(block))
       throwIfAborted(signal, what)
     }
 
@@ -79,7 +76,7 @@ export async function* decodeFrame(
     if (header.contentChecksum) {
       const checksum = Buffer.alloc(4)
       if ((await reader.fill(checksum)) < 4) fail('it is cut off in its content checksum')
-      if (checksum.readUInt32LE(0) !== content.digest())
+      if (checksum.readUInt32LE(0) !== decoder.digest())
         fail('its content does not have the checksum that it should have')
     }
     const payload = await readBehind(reader, fail)
@@ -98,6 +95,15 @@ interface StoredBlock {
   readonly number: number
 }
 
+/** One frame's blocks, in order, to their contents, and these to their hash. */
+interface Decoder {
+  /** Where each block has to be, if it matters: as long as the longest one with what is read behind it. */
+  readonly input?: Buffer
+  decode(block: StoredBlock): Promise<Buffer>
+  /** xxh32 of all contents so far, if the frame has a checksum of its content. */
+  digest(): number
+}
+
 /** The frame's blocks as stored, their checksums verified, up to and including the end mark; all in `given`, where that is given. */
 async function* readBlocks(
   reader: ChunkReader,
@@ -108,7 +114,7 @@ async function* readBlocks(
 ): AsyncGenerator<StoredBlock, void, undefined> {
   const first = Buffer.alloc(4)
   // Compressed blocks are read into one buffer, one after the other. Stored ones are handed out as they are, and get their own.
-  let room = Buffer.alloc(0)
+  let room = given ?? Buffer.alloc(0)
   if ((await reader.fill(first)) < 4) fail('it is cut off behind its header')
   let word = first.readUInt32LE(0)
   for (let number = 1; word !== END_MARK; number++) {
@@ -120,9 +126,8 @@ async function* readBlocks(
     const end = BLOCK_ROOM_BYTES + blockBytes
     const isCompressed = word < STORED_FLAG
     const bytesNeeded = end + (header.blockChecksums ? 4 : 0) + 4
-    if (isCompressed && !given && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
-    const place = given ?? (isCompressed ? room : Buffer.allocUnsafe(bytesNeeded))
-    const buffer = place.subarray(0, bytesNeeded)
+    if (isCompressed && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
+    const buffer = isCompressed || given ? room.subarray(0, bytesNeeded) : Buffer.allocUnsafe(bytesNeeded)
     if ((await reader.fill(buffer, BLOCK_ROOM_BYTES)) < buffer.length - BLOCK_ROOM_BYTES) {
       fail(`it is cut off in or behind block ${number}`)
     }
@@ -134,26 +139,32 @@ async function* readBlocks(
   }
 }
 
-async function taken(long: LongContent, { bytes, isCompressed, number }: StoredBlock, fail: Fail): Promise<Buffer> {
-  const content = long.take(bytes.length - BLOCK_ROOM_BYTES, isCompressed)
-  return content ?? fail(`block ${number} cannot be decompressed: it is malformed or too long`)
+function longDecoder({ blockBytesMax }: FrameHeader, fail: Fail): Decoder {
+  const long = new LongContent(blockBytesMax)
+  return {
+    input: long.input,
+    async decode({ bytes, isCompressed, number }) {
+      const content = long.take(bytes.length - BLOCK_ROOM_BYTES, isCompressed)
+      return content ?? fail(`block ${number} cannot be decompressed: it is malformed or too long`)
+    },
+    digest: () => long.digest(),
+  }
 }
 
 /** A little more than is needed, so that blocks of much the same length need one buffer. */
 const roomFor = (bytes: number): number => bytes + (bytes >>> 2)
 
 /**
- * A function from blocks, in order, to their contents.
- *
  * A block does not say how long its content is. All but the last are usually full, so the maximum is taken as the size; the
  * last one is measured, and so are all when one turned out shorter: a wrong size is correct but wastes memory (see lz4-blocks).
  */
-function blockDecoder(header: FrameHeader, fail: Fail): (block: StoredBlock) => Promise<Buffer> {
+function blockDecoder(header: FrameHeader, xxh32: Xxh32Factory, fail: Fail): Decoder {
   const linked = header.independent ? undefined : new LinkedBlocks()
   const { blockBytesMax } = header
+  const hash = xxh32.create()
   let expectFull = true
 
-  return async ({ bytes, isCompressed, isLast, number }) => {
+  const contentOf = async ({ bytes, isCompressed, isLast, number }: StoredBlock): Promise<Buffer> => {
     const stored = bytes.subarray(BLOCK_ROOM_BYTES)
     if (!isCompressed) {
       linked?.store(stored)
@@ -169,5 +180,14 @@ function blockDecoder(header: FrameHeader, fail: Fail): (block: StoredBlock) => 
       if (error instanceof LitestreamError) throw error
       return fail(`block ${number} cannot be decompressed: ${messageOf(error)}`, error)
     }
+  }
+
+  return {
+    async decode(block) {
+      const content = await contentOf(block)
+      if (header.contentChecksum) hash.update(content)
+      return content
+    },
+    digest: () => hash.digest(),
   }
 }

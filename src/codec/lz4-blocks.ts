@@ -61,10 +61,7 @@ export async function uncompressBlock(block: Buffer, uncompressedBytesMax: numbe
   const lz4 = await load()
   block.writeUInt32LE(uncompressedBytesMax, 0)
   if (uncompressedBytesMax > UNCOMPRESS_AT_ONCE_BYTES_MAX) await setImmediate()
-  return counted(lz4.uncompressSync(block), true)
-}
-
-function counted(made: Buffer, mayGather = false): Buffer {
-  madeGarbage(made.length, mayGather)
-  return made
+  const content = lz4.uncompressSync(block)
+  madeGarbage(content.length, true)
+  return content
 }

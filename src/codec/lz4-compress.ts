@@ -2,7 +2,7 @@
 // lz4-thread). Content and result are copied through the program's memory.
 
 import type { SpareBuffers } from '../spare-buffers.js'
-import type { ContentHash } from './content-hash.js'
+import { type ContentHash, STATE_AT, stateIn } from './content-hash.js'
 import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
 import { compileLz4, compressedBytesMax, FREE_AT, type Lz4Program, SLACK_BYTES } from './lz4-program.js'
 import { instantiate, newMemory } from './wasm-assembler.js'
@@ -10,7 +10,6 @@ import { instantiate, newMemory } from './wasm-assembler.js'
 /** The longest content of a block. Some 6 ms of work. */
 export const BLOCK_CONTENT_BYTES_MAX = 2 * 1024 * 1024
 
-const STATE_AT = 16
 const CONTENT_AT = FREE_AT
 const RESULT_AT = CONTENT_AT + BLOCK_CONTENT_BYTES_MAX + SLACK_BYTES
 const MEMORY_BYTES = RESULT_AT + compressedBytesMax(BLOCK_CONTENT_BYTES_MAX) + SLACK_BYTES
@@ -26,7 +25,7 @@ let place: Place | undefined
 function open(): Place {
   const memory = newMemory(MEMORY_BYTES, false)
   const program = instantiate(compileLz4(false), memory) as Lz4Program
-  return { program, bytes: Buffer.from(memory.buffer), state: new Uint32Array(memory.buffer, STATE_AT, 4) }
+  return { program, bytes: Buffer.from(memory.buffer), state: stateIn(memory) }
 }
 
 /**

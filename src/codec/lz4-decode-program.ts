@@ -4,26 +4,17 @@
 //
 // The form of a block is told in lz4-sequences. Source: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 
-import { HASH } from './lz4-program.js'
-import {
-  assemble,
-  type Code,
-  compile,
-  type FunctionText,
-  type Instructions,
-  type WasmModule,
-} from './wasm-assembler.js'
+import { HASH, type HashProgram } from './content-hash.js'
+import { type Code, compile, type FunctionText, type Instructions, type WasmModule } from './wasm-assembler.js'
 
-export interface Lz4Decoder {
+export interface Lz4Decoder extends HashProgram {
   /** The end of the content, written from `to` on; 0 when the block is malformed, or its content is longer than `contentBytesMax`. */
   decode(from: number, blockBytes: number, to: number, contentBytesMax: number): number
-  /** See lz4-program. */
-  hash(state: number, from: number, contentBytes: number): void
 }
 
 /** To be instantiated: gives a Lz4Decoder. */
 export function compileLz4Decoder(): WasmModule {
-  return compile(assemble([DECODE, HASH], false))
+  return compile([DECODE, HASH], false)
 }
 
 /** Adds to `length` what the token had no room for. Uses `left`. */

@@ -3,17 +3,16 @@
 // time on 250 buffers of 4 MiB: clearing, collecting and freeing them.)
 //
 //   offset                   holds
-//   16                       four words, the state of the content's hash
+//   STATE_AT                 the state of the content's hash
 //   INPUT_AT                 the block that is read, behind BLOCK_ROOM_BYTES of room, and up to eight bytes behind it
 //   ..., twice               the content of a block, and in front of it what the hash has not taken of the one before (under 16 bytes)
 
-import { ContentHash, STRIPE_BYTES } from './content-hash.js'
+import { ContentHash, STATE_AT, STRIPE_BYTES, stateIn } from './content-hash.js'
 import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
 import { compileLz4Decoder, type Lz4Decoder } from './lz4-decode-program.js'
 import { SLACK_BYTES } from './lz4-program.js'
-import { instantiate, newMemory } from './wasm-assembler.js'
+import { aligned, instantiate, newMemory } from './wasm-assembler.js'
 
-const STATE_AT = 16
 const INPUT_AT = 64
 const BEHIND_BYTES = 8
 
@@ -36,7 +35,7 @@ export class LongContent {
     this.slots = [first, second]
     this.memory = Buffer.from(memory.buffer)
     this.input = this.memory.subarray(INPUT_AT, INPUT_AT + inputBytes)
-    this.state = new Uint32Array(memory.buffer, STATE_AT, 4)
+    this.state = stateIn(memory)
     this.state.set(new ContentHash().words)
     this.decoder = instantiate(compileLz4Decoder(), memory) as Lz4Decoder
   }
@@ -65,5 +64,3 @@ export class LongContent {
     return ContentHash.of(this.state, this.bytes, this.rest).digest()
   }
 }
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64

@@ -3,26 +3,20 @@
 // large. Measured on the database of the benchmarks: 0.47 of the content, where the library leaves 0.74 and the original 0.53.
 //
 // The form of a block is told in lz4-sequences. Two rules of the format for its end: the last five bytes are literals, and no match
-// begins within the last twelve. Sources: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md and, for the hash,
-// https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
+// begins within the last twelve. Source: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 //
 // Memory, which whoever runs it brings along:
 //
 //   offset      bytes     holds
+//   STATE_AT    16        the state of the content's hash (see content-hash)
 //   64          256 KiB   for each hash of four bytes: where they were seen last; cleared by each call
 //   FREE_AT     ..        free for content and results; contents begin here or later, so that an empty place (0) is too far away
 //
 // Reads and writes up to 16 bytes behind contents and results, which belong to each (SLACK_BYTES), and reads 8 in front of contents.
 
+import { HASH, type HashProgram } from './content-hash.js'
 import { HISTORY_BYTES_MAX } from './lz4-sequences.js'
-import {
-  assemble,
-  type Code,
-  compile,
-  type FunctionText,
-  type Instructions,
-  type WasmModule,
-} from './wasm-assembler.js'
+import { type Code, compile, type FunctionText, type Instructions, type WasmModule } from './wasm-assembler.js'
 
 const TABLE_AT = 64
 const TABLE_BITS = 16
@@ -37,57 +31,22 @@ const MATCH_START_MAX = 13
 /** So many misses until the search goes in steps of two, as many again until three: what does not compress is passed over ever faster. */
 const MISSES_A_STEP_BITS = 6
 
-/** Of xxh32. */
-const PRIME_1 = 0x9e3779b1
-const PRIME_2 = 0x85ebca77
-
 /** The longest that a block of so many bytes can become. */
 export function compressedBytesMax(contentBytes: number): number {
   return contentBytes + Math.ceil(contentBytes / 255) + 16
 }
 
-export interface Lz4Program {
+export interface Lz4Program extends HashProgram {
   /**
    * Write the block for the content to `to`, and give its end. Of each match every `step`th place is remembered: 1 for the
    * fewest bytes.
    */
   compress(from: number, contentBytes: number, to: number, step: number): number
-  /** Take the content's whole stripes of 16 bytes into the four words of an xxh32 state. */
-  hash(state: number, from: number, contentBytes: number): void
 }
 
 /** To be instantiated: gives a Lz4Program. */
 export function compileLz4(isShared: boolean): WasmModule {
-  return compile(assemble([COMPRESS, HASH], isShared))
-}
-
-export const HASH: FunctionText = {
-  name: 'hash',
-  parameters: ['state', 'from', 'length'],
-  variables: ['end', 'a', 'b', 'c', 'd'],
-  body: (f) => {
-    const lanes = ['a', 'b', 'c', 'd']
-    const round = (lane: string, index: number) => {
-      const added = f.add(lane, f.mul(f.load32(f.add('from', 4 * index)), PRIME_2))
-      return f.set(lane, f.mul(f.rotl(added, 13), PRIME_1))
-    }
-    return f.seq(
-      f.set('end', f.sub(f.add('from', 'length'), 15)),
-      ...lanes.map((lane, index) => f.set(lane, f.load32(f.add('state', 4 * index)))),
-      f.block(
-        'done',
-        f.loop(
-          'stripe',
-          f.goIf('done', f.atLeast('from', 'end')),
-          ...lanes.map(round),
-          f.set('from', f.add('from', 16)),
-          f.go('stripe'),
-        ),
-      ),
-      ...lanes.map((lane, index) => f.store32(f.add('state', 4 * index), lane)),
-      f.value('end'),
-    )
-  },
+  return compile([COMPRESS, HASH], isShared)
 }
 
 /** Where the place of these four bytes is kept. */

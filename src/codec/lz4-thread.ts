@@ -2,7 +2,7 @@
 // memory, so nothing is copied and nothing becomes garbage:
 //
 //   offset                    holds
-//   0                         the program's own part (see lz4-program); at 16 the state of the content's hash
+//   0                         the program's own part (see lz4-program); at STATE_AT the state of the content's hash
 //   FREE_AT + n * SLOT_BYTES  slot n: room for a block's length and its content, then room for a length and the block, each of
 //                             them as it stands in a frame
 //
@@ -10,18 +10,17 @@
 
 import { Worker } from 'node:worker_threads'
 import { LitestreamError, messageOf } from '../errors.js'
-import { ContentHash } from './content-hash.js'
+import { ContentHash, STATE_AT, stateIn } from './content-hash.js'
 import { LONG_BLOCK_BYTES } from './frame-format.js'
 import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
 import { STEP_FAST } from './lz4-compress.js'
 import { compileLz4, compressedBytesMax, FREE_AT, SLACK_BYTES } from './lz4-program.js'
-import { newMemory } from './wasm-assembler.js'
+import { aligned, newMemory } from './wasm-assembler.js'
 
-const STATE_AT = 16
 /** Within a slot, on a multiple of 8: V8 copies into memory that is shared byte by byte where source and target are not aligned alike. */
 const CONTENT_AT = 8
 const RESULT_AT = CONTENT_AT + LONG_BLOCK_BYTES + SLACK_BYTES
-const SLOT_BYTES = alignedBytes(RESULT_AT + BLOCK_ROOM_BYTES + compressedBytesMax(LONG_BLOCK_BYTES) + SLACK_BYTES)
+const SLOT_BYTES = aligned(RESULT_AT + BLOCK_ROOM_BYTES + compressedBytesMax(LONG_BLOCK_BYTES) + SLACK_BYTES)
 
 /** Text and not a file, so that it runs alike from sources, from a build and in a bundle: all of the work is in the program. */
 const THREAD = `
@@ -41,6 +40,7 @@ interface Waiting {
 export class CompressingThread {
   readonly hash = new ContentHash()
   private readonly bytes: Buffer
+  private readonly state: Uint32Array
   private readonly worker: Worker
   private readonly waiting: Waiting[] = []
   private failure: LitestreamError | undefined
@@ -48,7 +48,8 @@ export class CompressingThread {
   constructor(slots: number) {
     const memory = newMemory(FREE_AT + slots * SLOT_BYTES, true)
     this.bytes = Buffer.from(memory.buffer)
-    new Uint32Array(memory.buffer, STATE_AT, 4).set(this.hash.words)
+    this.state = stateIn(memory)
+    this.state.set(this.hash.words)
     const workerData = { module: compileLz4(true), memory, state: STATE_AT }
     const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
     this.worker = new Worker(THREAD, { eval: true, workerData, resourceLimits, execArgv: [] })
@@ -83,7 +84,7 @@ export class CompressingThread {
 
   /** Of all content, when all of it is compressed. */
   digest(): number {
-    this.hash.words.set(new Uint32Array(this.bytes.buffer, STATE_AT, 4))
+    this.hash.words.set(this.state)
     return this.hash.digest()
   }
 
@@ -98,8 +99,4 @@ export class CompressingThread {
     })
     for (const { reject } of this.waiting.splice(0)) reject(this.failure)
   }
-}
-
-function alignedBytes(bytes: number): number {
-  return Math.ceil(bytes / 64) * 64
 }

@@ -46,14 +46,18 @@ export function newMemory(bytes: number, isShared: boolean): WasmMemory {
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: isShared })
 }
 
-export function compile(bytes: Uint8Array): WasmModule {
-  return new WebAssembly.Module(bytes)
+/** A module that imports `host.memory`, shared between threads or not, and exports the functions: each gives one integer. */
+export function compile(functions: readonly FunctionText[], isShared: boolean): WasmModule {
+  return new WebAssembly.Module(assemble(functions, isShared))
 }
 
 /** The functions of a module, by name. */
 export function instantiate(module: WasmModule, memory: WasmMemory): object {
   return new WebAssembly.Instance(module, { host: { memory } }).exports
 }
+
+/** Where what lies one after the other in a memory may begin: a cache line. */
+export const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64
 
 const I32 = 0x7f
 const EMPTY = 0x40
@@ -122,9 +126,9 @@ export class Instructions {
   }
   fill = (at: Value, byte: Value, count: Value): Code => this.op([0xfc, 0x0b, 0], at, byte, count)
 
-  /** `leave(label)` within goes behind it. */
+  /** `go(label)` within goes behind it. */
   block = (label: string, ...codes: readonly Code[]): Code => this.labelled(0x02, label, codes)
-  /** `again(label)` within goes to its beginning. */
+  /** `go(label)` within goes to its beginning. */
   loop = (label: string, ...codes: readonly Code[]): Code => this.labelled(0x03, label, codes)
   go = (label: string): Code => {
     return (labels) => [0x0c, ...depth(labels, label)]
@@ -149,8 +153,7 @@ function depth(labels: readonly string[], label: string): number[] {
   return unsigned(labels.length - 1 - index)
 }
 
-/** A module that imports `host.memory`, and exports the functions: each gives one integer. */
-export function assemble(functions: readonly FunctionText[], isShared: boolean): Uint8Array {
+function assemble(functions: readonly FunctionText[], isShared: boolean): Uint8Array {
   const types = functions.map(({ parameters }) => [0x60, ...vector(parameters.map(() => [I32])), 1, I32])
   // From no pages on; shared ones must have a bound, which is that of every memory.
   const memory = isShared ? [3, 0, ...unsigned(PAGES_MAX)] : [0, 0]
