@@ -34,6 +34,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'spare-buffers.ts',
     'garbage.ts',
     'memory-watch.ts',
+    'engine-tuning.ts',
   ],
   ['replicate', 'restore', 'doctor'],
   ['config', 'control', 'http', 'cli'],

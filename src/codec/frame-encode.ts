@@ -31,6 +31,8 @@ const WHAT = 'compressing an object'
 const FULL_BYTES = BLOCK_ROOM_BYTES + LONG_BLOCK_BYTES
 /** From here on a thread is worth its 15 MB and the time to start it. On the calling thread a block takes 2 to 4 ms. */
 const THREAD_BYTES_MIN = 128 * 1024 * 1024
+/** A content of known length up to here is compressed densely in all of its blocks: an interval's changes, sent often and kept for long. */
+export const DENSE_BYTES_MAX = 32 * 1024 * 1024
 /** A content that is longer gets a full block's room at once. */
 const GROWING_BYTES_MAX = 1 << 18
 
@@ -64,6 +66,7 @@ async function* here(
 ): AsyncGenerator<Buffer, number, undefined> {
   const hash = new ContentHash()
   const isShort = contentBytes !== undefined && contentBytes <= BLOCK_CONTENT_BYTES_MAX
+  const step = contentBytes !== undefined && contentBytes <= DENSE_BYTES_MAX ? STEP_DENSE : STEP_FAST
   let room: Buffer | undefined = isShort ? Buffer.allocUnsafe(BLOCK_ROOM_BYTES + contentBytes) : undefined
   for (let isFirst = true; ; isFirst = false) {
     const block = await readBlock(reader, room)
@@ -73,7 +76,7 @@ async function* here(
     if (block.length > BLOCK_ROOM_BYTES) {
       if (!isLast) await setImmediate() // a turn for others
       const content = block.subarray(BLOCK_ROOM_BYTES)
-      const compressed = compressBlock(content, hash, isLast ? STEP_DENSE : STEP_FAST, isLast ? undefined : fullBlocks)
+      const compressed = compressBlock(content, hash, isLast ? STEP_DENSE : step, isLast ? undefined : fullBlocks)
       yield asStored(block, compressed)
       throwIfAborted(signal, WHAT)
       fullBlocks.give(wholeOf(compressed))

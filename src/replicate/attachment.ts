@@ -148,7 +148,7 @@ export class Attachment {
       live.takePin(true)
       await this.look()
     } else if (decision === 'window') {
-      await this.window.open(live, tracker)
+      await this.window.open(live, tracker, isFast)
       await this.look()
     }
     const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS

@@ -47,6 +47,8 @@ export interface CopyStart {
 
 /** A database file must have been left alone for this long before it is read without a WAL. */
 const SETTLED_MS = 1000
+/** Whether the files at the paths are still those that are open is asked so often at most: a busy database is looked at more often. */
+const SAME_FILES_MS = 200
 /** After something changed that has to be looked at again. */
 const AGAIN_MS = 50
 const STARTING = 'starting'
@@ -75,6 +77,7 @@ export class Follower {
   private statusSinceMs: number
   private lookedAtMs: number
   private currentAtMs: number
+  private sameFilesAtMs = Number.NEGATIVE_INFINITY
 
   constructor(private readonly options: FollowerOptions) {
     this.statusSinceMs = this.lookedAtMs = this.currentAtMs = options.clock.monotonic()
@@ -247,11 +250,19 @@ export class Follower {
 
   /** One round; the result is how long the next one may wait. */
   private async tick(): Promise<number> {
-    const replaced = this.files?.replaced()
+    const replaced = this.replaced()
     if (replaced !== undefined) await this.detach('waiting', `${replaced} was replaced or removed`)
     if (this.attachment) return await this.attachment.follow()
     if (this.status === 'quiescent') return await this.tickQuiescent()
     return await this.open()
+  }
+
+  /** The name of a file that is not the one at its path any more. */
+  private replaced(): string | undefined {
+    const nowMs = this.options.clock.monotonic()
+    if (this.attachment && nowMs - this.sameFilesAtMs < SAME_FILES_MS) return undefined
+    this.sameFilesAtMs = nowMs
+    return this.files?.replaced()
   }
 
   /** From missing or waiting: see what is there. */

@@ -51,15 +51,18 @@ export class CheckpointWindow {
     return Math.max(0, this.notBeforeMs - this.clock.monotonic())
   }
 
-  /** Opens and closes one window; afterwards the pin is held again, unless SQLite refuses it. */
-  async open(live: LiveDatabase, tracker: WalTracker): Promise<void> {
+  /**
+   * Opens and closes one window; afterwards the pin is held again, unless SQLite refuses it. `closely`: with the processor's whole
+   * attention, for an application that commits so fast that the moment between two commits is all there is.
+   */
+  async open(live: LiveDatabase, tracker: WalTracker, closely: boolean): Promise<void> {
     const cursor = tracker.cursor
     if (!cursor) return
     const done = await this.turns.take()
     try {
       const startMs = this.clock.monotonic()
       live.releasePin()
-      const succeeded = await this.watch(live, cursor, startMs)
+      const succeeded = await this.watch(live, cursor, startMs, closely)
       live.takePin()
       this.stats.windows++
       if (succeeded) this.stats.windowsThatHelped++
@@ -72,7 +75,7 @@ export class CheckpointWindow {
     }
   }
 
-  private async watch(live: LiveDatabase, cursor: WalCursor, startMs: number): Promise<boolean> {
+  private async watch(live: LiveDatabase, cursor: WalCursor, startMs: number, closely: boolean): Promise<boolean> {
     const { clock } = this
     const patienceMs = Math.max(this.windowMs, cursor.frames / SORTED_FRAMES_PER_MS)
     // A checkpoint that began before the window cannot get to the end of the WAL; the next one can. So patience counts while none runs.
@@ -94,7 +97,7 @@ export class CheckpointWindow {
       if (nowMs - idleSinceMs > patienceMs || nowMs - startMs > WINDOW_CHECKPOINT_MS_MAX) return false
       // The moment that counts is the checkpoint's end; until it comes near, the processor is others'.
       const nearEnd = runningSinceMs === undefined || nowMs - runningSinceMs >= this.checkpointMs / 2
-      if (!nearEnd) await new Promise<void>((resolve) => clock.after(1, resolve))
+      if (!nearEnd || !closely) await new Promise<void>((resolve) => clock.after(1, resolve))
       else if (nowMs - startMs > SPIN_MS) await clock.turn()
     }
   }

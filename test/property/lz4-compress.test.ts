@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ContentHash } from '../../src/codec/content-hash.js'
+import { DENSE_BYTES_MAX } from '../../src/codec/frame-encode.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from '../../src/codec/lz4-blocks.js'
 import { BLOCK_CONTENT_BYTES_MAX, compressBlock, STEP_DENSE, STEP_FAST } from '../../src/codec/lz4-compress.js'
 import { compressedBytesMax } from '../../src/codec/lz4-program.js'
@@ -142,14 +143,16 @@ test('a long content makes the same frame in a thread as without one', async () 
   }
 })
 
-test.each([BLOCK_CONTENT_BYTES_MAX - 1, BLOCK_CONTENT_BYTES_MAX, BLOCK_CONTENT_BYTES_MAX + 1])(
-  'a content of a known length on both sides of its limit: %i',
+const around = (limit: number): number[] => [limit - 1, limit, limit + 1]
+
+test.each([...around(BLOCK_CONTENT_BYTES_MAX), ...around(DENSE_BYTES_MAX)])(
+  'a content of a known length on both sides of its limits: %i',
   async (length) => {
     const content = mixture(length, 11)
     const known = await encode(content, { contentBytes: length }, [100_000])
     expect((await decode(known)).equals(content)).toBe(true)
     const unknown = await encode(content, {}, [100_000])
-    if (length <= BLOCK_CONTENT_BYTES_MAX) expect(known.length).toBeLessThan(unknown.length)
+    if (length <= DENSE_BYTES_MAX) expect(known.length).toBeLessThan(unknown.length)
     else expect(known.equals(unknown)).toBe(true)
   },
 )

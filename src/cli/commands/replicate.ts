@@ -11,6 +11,7 @@ import type { Config, DatabaseConfig, ReplicaConfig } from '../../config/types.j
 import { socketPlaces } from '../../control/place.js'
 import { controlHandlers } from '../../control/requests.js'
 import { ControlServer } from '../../control/server.js'
+import { tuneForDaemon } from '../../engine-tuning.js'
 import { LitestreamError, messageOf } from '../../errors.js'
 import type { HttpServer } from '../../http/server.js'
 import { createLogger } from '../../log.js'
@@ -52,6 +53,7 @@ const STOP_DEADLINE_MS = 8000
 export async function run(args: string[], io: CommandIo): Promise<number> {
   const parsed = parseCommandLine(args, FLAGS, formatUsage(USAGE, io), io)
   if (!parsed) return EXIT_FAILURE
+  tuneForDaemon()
   const config = await configOf(parsed.operands, parsed.flags, io)
   const exec = parsed.flags.exec || config.exec
   const broken = new AbortController()
