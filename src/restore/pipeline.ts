@@ -15,10 +15,10 @@ import { writeAll } from './page-writer.js'
 import { Prefetch } from './prefetch.js'
 import { readObject } from './resuming.js'
 import { type Base, SegmentApplier } from './segment-applier.js'
+import { SyncAhead } from './sync-ahead.js'
 
 /** Stored. Below, memory that is given back is cheaper than memory that is kept. */
 const LONG_BYTES_MIN = 16 << 20
-const WRITE_BACK_BYTES = 32 << 20
 
 export interface RestoreProgress {
   /** Stored (compressed) bytes. */
@@ -87,32 +87,10 @@ export async function restoreFile(
   }
 }
 
-/** The disk writes while the next pieces come: at the end a sync of everything would take as long again as the restore of a quarter. */
-class WriteBack {
-  private bytes = 0
-  private running: Promise<void> | undefined
-
-  constructor(private readonly file: RestoreOutput) {}
-
-  /** Rejects when what was written before did not get to the disk: the system says so only once. */
-  async wrote(bytes: number): Promise<void> {
-    this.bytes += bytes
-    if (this.bytes < WRITE_BACK_BYTES) return
-    this.bytes = 0
-    await this.running
-    this.running = this.file.datasync?.()
-    this.running?.catch(() => {})
-  }
-
-  async end(): Promise<void> {
-    await this.running
-  }
-}
-
 async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOutput): Promise<Base> {
   let bytes = 0
   const head: Uint8Array[] = []
-  const writeBack = new WriteBack(file)
+  const syncAhead = new SyncAhead(file)
   // One piece is written while the next one is fetched and decoded; the one before is written by then, and its memory is not its own any more.
   let writing = Promise.resolve()
   try {
@@ -122,13 +100,13 @@ async function writeSnapshot(content: AsyncIterable<Uint8Array>, file: RestoreOu
       writing = writeAll(file, chunk, bytes)
       writing.catch(() => {})
       bytes += chunk.length
-      await writeBack.wrote(chunk.length)
+      await syncAhead.wrote(chunk.length)
     }
   } finally {
-    await Promise.allSettled([writing, writeBack.end()])
+    await Promise.allSettled([writing, syncAhead.end()])
   }
   await writing
-  await writeBack.end()
+  await syncAhead.end()
   return { bytes, pageSize: parseDatabaseHeader(Buffer.concat(head))?.pageSize }
 }
 
