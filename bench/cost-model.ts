@@ -66,16 +66,17 @@ const FRAME_BYTES = PAGE_BYTES + 24
 const SEGMENT_OVERHEAD_BYTES = 600
 const SEGMENTS_PER_INDEX = 256
 const INDEX_BYTES = 64 * 2 ** 20
-const PART_BYTES = 8 * 2 ** 20
+const PART_BYTES = 5 * 2 ** 20
 const OBJECTS_PER_LIST = 1000
 /** Once a start and bucket: whether the store honours conditions is tried out, and the replica is looked at. No part of a month. */
 export const START_REQUESTS = { writes: 7, reads: 3 }
-/** LZ4 on text and numbers, as in the benchmarks. */
-const COMPRESSED = { segment: 0.65, snapshot: 0.75 }
-/** Measured by growth-rates and growth-sizes on the machine of BENCHMARKS.md; of other machines only the proportions hold. */
-const CPU = { perUpload: 0.01, perLook: 0.0007, perPageByte: 13e-9, perSnapshotByte: 6e-9 }
-/** A commit wakes the follower and it looks once more; while commits come it looks every 20 ms. */
-const LOOKS = { perTransaction: 2, perSecondMax: 50 }
+/** LZ4 on text and numbers, as in the benchmarks; the first pages of an object find little that they could refer to. */
+const COMPRESSED = { segment: 0.44, snapshot: 0.47 }
+const FIRST_PAGES = { extraBytes: 8000, pages: 8 }
+/** Measured by growth-rates and snapshot on the machine of BENCHMARKS.md; of other machines only the proportions hold. */
+const CPU = { perUpload: 0.004, perLook: 0.0009, perShippedByte: 8.5e-9, perSnapshotByte: 5e-9 }
+/** A commit wakes the follower, which then looks for a quarter of a second; while commits come it looks every 50 ms. */
+const LOOKS = { perTransaction: 7, perSecondMax: 20 }
 
 /** One at once after a quiet time, then one an interval at most: the mean way from one to the next. */
 export function uploadsPerSecond(transactionsPerSecond: number, syncIntervalSeconds: number): number {
@@ -89,10 +90,15 @@ export function distinctPages(writes: number, pages: number): number {
   return pages <= 1 ? Math.min(writes, pages) : pages * -Math.expm1(writes * Math.log1p(-1 / pages))
 }
 
-/** Requests for one snapshot: its parts, its overlay. */
+/** Requests for one object of so many bytes: one, or its parts and what begins and ends them. */
+function objectPuts(bytes: number): number {
+  const parts = Math.ceil(bytes / PART_BYTES)
+  return parts <= 1 ? 1 : parts + 2
+}
+
+/** Requests for one snapshot and its overlay. */
 export function snapshotPuts(databaseBytes: number): number {
-  const parts = Math.ceil((databaseBytes * COMPRESSED.snapshot) / PART_BYTES)
-  return (parts <= 1 ? 1 : parts + 2) + 1
+  return objectPuts(databaseBytes * COMPRESSED.snapshot) + 1
 }
 
 export function costOf(workload: Workload, policy: Policy = DEFAULT_POLICY): Cost {
@@ -105,7 +111,8 @@ export function costOf(workload: Workload, policy: Policy = DEFAULT_POLICY): Cos
 
   const transactionsPerUpload = perSecond === 0 ? 0 : transactionsPerSecond / perSecond
   const pages = distinctPages(transactionsPerUpload * pagesPerTransaction, hotPages)
-  const bytesPerUpload = pages * FRAME_BYTES * COMPRESSED.segment + SEGMENT_OVERHEAD_BYTES
+  const extraBytes = FIRST_PAGES.extraBytes * -Math.expm1(-pages / FIRST_PAGES.pages)
+  const bytesPerUpload = pages * FRAME_BYTES * COMPRESSED.segment + extraBytes + SEGMENT_OVERHEAD_BYTES
   const indexes = Math.max(uploads / SEGMENTS_PER_INDEX, (uploads * pages * FRAME_BYTES) / INDEX_BYTES)
 
   const used = activeHours === 0 ? 0 : 1
@@ -120,12 +127,12 @@ export function costOf(workload: Workload, policy: Policy = DEFAULT_POLICY): Cos
   const checks = (activeSeconds / 3600 / retentionCheckHours) * used
   // What is begun is deleted in the end.
   const deletions = Math.min(checks, snapshots) + (uploads + indexes) / OBJECTS_PER_LIST
-  const pageBytes = transactionsPerSecond * activeSeconds * pagesPerTransaction * FRAME_BYTES
+  const shippedBytes = uploads * pages * FRAME_BYTES
   const looks = Math.min(LOOKS.perTransaction * transactionsPerSecond, LOOKS.perSecondMax) * activeSeconds
   return {
     uploadsPerSecond: perSecond,
     bytesPerUpload,
-    puts: uploads + indexes + snapshots * snapshotPuts(databaseBytes),
+    puts: uploads * objectPuts(bytesPerUpload) + indexes + snapshots * snapshotPuts(databaseBytes),
     lists: checks * Math.ceil(storedObjects / OBJECTS_PER_LIST),
     gets: checks * 2,
     deletions,
@@ -135,7 +142,7 @@ export function costOf(workload: Workload, policy: Policy = DEFAULT_POLICY): Cos
     cpuSeconds:
       uploads * CPU.perUpload +
       looks * CPU.perLook +
-      pageBytes * CPU.perPageByte +
+      shippedBytes * CPU.perShippedByte +
       snapshots * databaseBytes * CPU.perSnapshotByte,
   }
 }
