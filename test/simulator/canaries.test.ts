@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { CANARIES } from './canaries.js'
 import type { Result } from './world.js'
 
-const SEEDS_MAX = 300
+const SEEDS_MAX = 1000
 const LIMIT_MS = 180_000
 
 afterEach(() => {

@@ -100,8 +100,8 @@ export const CANARIES: readonly Canary[] = [
     name: 'the salts are ignored: nobody looks whether the WAL was restarted while it was read',
     module: method('replicate/wal-tracker', 'WalTracker', 'stillIn', () => () => true),
     changes: {
-      circumstances: { preemptChance: 0.1, monitorIntervalMs: 100 },
-      habits: { autoCheckpointFrames: 4, checkpointModes: ['RESTART'], checkpointChance: 0.2, readerChance: 0 },
+      circumstances: { preemptChance: 0.3, monitorIntervalMs: 100 },
+      habits: { autoCheckpointFrames: 2, checkpointModes: ['RESTART'], checkpointChance: 0.5, readerChance: 0 },
     },
   },
   {
