@@ -16,6 +16,7 @@ import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
 import { planResume } from '../plan/resume-plan.js'
 import type { OwnGeneration } from '../plan/retention-facts.js'
+import { arrived, departureIntervalMs, type Shipments } from '../plan/shipment-plan.js'
 import { type Moment, snapshotDueInMs } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
@@ -96,6 +97,7 @@ export class Shipper implements Sink {
   private readonly failures: Failures
   private readonly boundaries = new Boundaries()
   private lastShipMs = Number.NEGATIVE_INFINITY
+  private shipments: Shipments | undefined
   private lastSnapshot: Moment = { wallMs: 0, monotonicMs: 0 }
   private changedSinceSnapshot = false
   private own: Omit<OwnGeneration, 'snapshotIndex'> | undefined
@@ -333,7 +335,7 @@ export class Shipper implements Sink {
         await this.snapshotNextIndex()
         return 0
       }
-      const dueMs = this.lastShipMs + syncIntervalMs - clock.monotonic()
+      const dueMs = this.lastShipMs + departureIntervalMs(syncIntervalMs, this.shipments) - clock.monotonic()
       if (dueMs > 0 && !this.stopping) return dueMs
       this.outgoing = { changes: this.pending, state: this.pendingState as SourceState }
       this.pending = this.newChangeset()
@@ -548,7 +550,9 @@ export class Shipper implements Sink {
     }
     await this.writer.writeSegment(outgoing.changes, outgoing.state, place, this.abort.signal)
     this.boundaries.acknowledged(this.writer.place as Place)
-    this.failures.shipped(outgoing.changes.bytes)
+    const { bytes } = outgoing.changes
+    this.failures.shipped(bytes)
+    this.shipments = arrived(this.shipments, bytes, this.options.clock.monotonic() - this.lastShipMs)
     await this.writer.sweep()
     this.changedSinceSnapshot = true
     this.dropOutgoing()

@@ -19,32 +19,35 @@ let running = 0
 export class WriteBack {
   private seen: WalIndexHeader | undefined
   private readonly done = { wal: 0, database: 0 }
-  private readonly busy = { wal: false, database: false }
+  private busy = false
 
   constructor(private readonly files: Pick<ObservedFiles, 'writeBack'>) {}
 
-  /** After a look, while writing is fast. */
+  /** After a look, while writing is fast. One file at a time, the one that has more to write: the application's own sync has to wait for ours. */
   see(header: WalIndexHeader, frameBytes: number): void {
+    const { done } = this
     if (!this.seen || !sameCycle(header, this.seen)) {
-      this.done.wal = 0
-      this.done.database = 0
+      done.wal = 0
+      done.database = 0
     }
     this.seen = header
-    const step = STEP_BYTES / frameBytes
-    if (header.mxFrame - this.done.wal >= step) this.begin('wal', header.mxFrame)
+    const { mxFrame, backfilled } = header
+    const wal = mxFrame - done.wal
     // What is complete, the application's checkpoint has synced itself.
-    const { backfilled } = header
-    if (backfilled < header.mxFrame && backfilled - this.done.database >= step) this.begin('database', backfilled)
+    const database = backfilled < mxFrame ? backfilled - done.database : 0
+    if (Math.max(wal, database) < STEP_BYTES / frameBytes) return
+    if (wal >= database) this.begin('wal', mxFrame)
+    else this.begin('database', backfilled)
   }
 
   private begin(file: 'wal' | 'database', frames: number): void {
-    if (this.busy[file] || running >= RUNNING_MAX || !this.files.writeBack) return
+    if (this.busy || running >= RUNNING_MAX || !this.files.writeBack) return
     this.done[file] = frames
-    this.busy[file] = true
+    this.busy = true
     running++
     void this.files.writeBack(file).then(() => {
       running--
-      this.busy[file] = false
+      this.busy = false
     })
   }
 }

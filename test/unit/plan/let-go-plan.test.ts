@@ -31,11 +31,14 @@ test.for<[string, Partial<HoldFacts>, string]>([
   ['what is not read yet must not get lost', { caughtUp: false, quietMs: 1000, frames: 5000 }, 'hold'],
   ['while writing goes on nothing can wait for us: hold', {}, 'hold'],
   ['quiet: a checkpoint may be waiting for us', { quietMs: QUIET_MS }, 'release'],
-  ['the WAL is large: a window', { frames: 1000 }, 'window'],
+  ['the WAL is large, and little is left to copy: a window', { frames: 1000, backfilled: 601 }, 'window'],
+  ['the WAL is large, and much is left: a last part before', { frames: 1000, backfilled: 600 }, 'leapfrog'],
+  ['it was let through, and is not done yet', { frames: 1000, backfilled: 600, markFrames: 901 }, 'hold'],
+  ['it was let through, and has not been done for a long time', { frames: 1800, markFrames: 1799 }, 'window'],
   ['the WAL is large and the last window was a moment ago', { frames: 1000, markFrames: 999, windowRestMs: 1 }, 'hold'],
   ['much has come behind the mark: a part may be checkpointed', { frames: 450 }, 'leapfrog'],
   ['not that much yet', { frames: 449 }, 'hold'],
-  ['a window is worth more than a part', { frames: 1000, markFrames: 500 }, 'window'],
+  ['a window is worth more than a part', { frames: 1000, backfilled: 700, markFrames: 500 }, 'window'],
   ['no window yet, so a part', { frames: 1000, markFrames: 500, windowRestMs: 1 }, 'leapfrog'],
   ['all is in the file: over to mark 0', { backfilled: 100 }, 'leapfrog'],
   ['over to mark 0, confirmed', { backfilled: 100, pin: 'database-unconfirmed' }, 'leapfrog'],
@@ -80,6 +83,31 @@ describe('whatever the facts', () => {
       }),
     )
   })
+})
+
+test('a WAL that grows always gets its window, and before that no checkpoint that is long, whatever the application does', () => {
+  fc.assert(
+    fc.property(
+      fc.record({ stepFrames: fc.integer({ min: 4, max: 2000 }), windowFrames: fc.integer({ min: 1, max: 5000 }) }),
+      fc.array(fc.record({ grows: fc.integer({ min: 1, max: 1000 }), checkpoints: fc.boolean() }), { minLength: 1 }),
+      (sizes, moments) => {
+        let [frames, backfilled, markFrames] = [0, 0, 0]
+        for (let number = 0; ; number++) {
+          const { grows, checkpoints } = moments[number % moments.length] as (typeof moments)[number]
+          frames += grows
+          if (checkpoints) backfilled = markFrames
+          const facts = { ...busy, ...sizes, frames, backfilled, markFrames }
+          const decision = planHold(facts)
+          if (decision === 'leapfrog') markFrames = frames
+          if (decision !== 'window') continue
+          const { stepFrames, windowFrames } = sizes
+          expect(frames).toBeLessThan(windowFrames + 2 * stepFrames + 1000)
+          expect(frames - backfilled < stepFrames || frames >= windowFrames + 2 * stepFrames).toBe(true)
+          return
+        }
+      },
+    ),
+  )
 })
 
 test('the patience of windows stays within its bounds and follows success', () => {

@@ -45,11 +45,26 @@ test('so is the database file as it is checkpointed, but not what a whole checkp
   const { asked, finish, files } = slowDisk()
   const writeBack = new WriteBack(files)
   writeBack.see(header(4), FRAME_BYTES)
+  await finish()
   writeBack.see(header(7, 4), FRAME_BYTES)
   expect(asked).toEqual(['wal', 'database'])
   await finish()
   writeBack.see(header(7, 7), FRAME_BYTES)
   expect(asked).toEqual(['wal', 'database'])
+})
+
+test('one of the two at a time, the one with more to write first: what the application syncs waits for no more than that', async () => {
+  const { asked, finish, files } = slowDisk()
+  const writeBack = new WriteBack(files)
+  writeBack.see(header(12, 8), FRAME_BYTES)
+  writeBack.see(header(16, 9), FRAME_BYTES)
+  expect(asked).toEqual(['wal'])
+  await finish()
+  writeBack.see(header(17, 9), FRAME_BYTES)
+  expect(asked).toEqual(['wal', 'database'])
+  writeBack.see(header(40, 9), FRAME_BYTES)
+  expect(asked).toHaveLength(2)
+  await finish()
 })
 
 test('a restarted WAL begins anew', async () => {

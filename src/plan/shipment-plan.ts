@@ -1,0 +1,32 @@
+// When the next changes depart. Pure.
+//
+// - One sync-interval after the last ones departed, at the soonest: an interval costs one request.
+// - Sooner after large shipments that took long: until the next one has arrived too, everything since the departure of the last would be lost
+//   with this machine, and that is to stay near one interval. With so many bytes the request is the least of the cost.
+
+/** What is known of the shipments that arrived, from the last one backwards. */
+export interface Shipments {
+  /** Of the last one's pages, before they are compressed. */
+  readonly bytes: number
+  /** About the longest that large ones took of late; the last one at least. */
+  readonly tookMs: number
+}
+
+export const LARGE_BYTES = 8 << 20
+/** The longest of late is forgotten by a fifth with each shipment. */
+const REMEMBERED = 0.8
+/** A shipment may take this part of the interval, and is made up for by no more than the other. */
+const TOOK_PART = 0.3
+const EARLIER_PART_MAX = 0.3
+
+export function arrived(before: Shipments | undefined, bytes: number, tookMs: number): Shipments {
+  const longestMs = before && before.bytes >= LARGE_BYTES ? before.tookMs * REMEMBERED : 0
+  return { bytes, tookMs: Math.max(tookMs, longestMs) }
+}
+
+/** How long after the departure of the last shipment the next one may depart. */
+export function departureIntervalMs(syncIntervalMs: number, shipments: Shipments | undefined): number {
+  if (!shipments || shipments.bytes < LARGE_BYTES) return syncIntervalMs
+  const lateMs = shipments.tookMs - TOOK_PART * syncIntervalMs
+  return syncIntervalMs - Math.min(Math.max(0, lateMs), EARLIER_PART_MAX * syncIntervalMs)
+}
