@@ -43,6 +43,23 @@ export async function loadXxh64(): Promise<(bytes: Uint8Array) => bigint> {
   }
 }
 
+/** A running 64-bit hash, seed 0. */
+export interface Xxh64 {
+  update(bytes: Uint8Array): void
+  /** The hash so far. */
+  digest(): bigint
+}
+
+export async function createXxh64(): Promise<Xxh64> {
+  const state = (await load()).create64()
+  return {
+    update(bytes) {
+      for (const slice of slicesOf(bytes)) state.update(slice)
+    },
+    digest: () => state.digest(),
+  }
+}
+
 function* slicesOf(bytes: Uint8Array): Generator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += SLICE_BYTES) yield bytes.subarray(from, from + SLICE_BYTES)
 }

@@ -14,29 +14,43 @@ export interface Boundary<T> {
   readonly place: Place
 }
 
+interface Frozen {
+  readonly acknowledged: (place: Place) => void
+  readonly failed: (error: unknown) => void
+}
+
 interface Waiting {
   readonly stateOf: () => SourceState | undefined
-  /** Freezes the other side; the result answers when the place is known. */
-  readonly freeze: () => { readonly acknowledged: (place: Place) => void; readonly failed: (error: Error) => void }
+  /** Freezes the other side; the result answers when the place is known. Undefined where that failed. */
+  readonly freeze: () => Frozen | undefined
 }
 
 export class Boundaries {
   private readonly waiting = new Set<Waiting>()
-  private frozen: ReturnType<Waiting['freeze']>[] = []
+  private frozen: Frozen[] = []
 
   get anybodyWaits(): boolean {
     return this.waiting.size > 0
   }
 
-  /** `stateOf` tells where the other side stands, `freeze` is called when that is where the replica will stand. */
+  /**
+   * `stateOf` tells where the other side stands, `freeze` is called when that is where the replica will stand. Once it was called the
+   * result may still be an error.
+   */
   wait<T>(stateOf: () => SourceState | undefined, freeze: () => T, signal: AbortSignal): Promise<Boundary<T>> {
     return new Promise<Boundary<T>>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
       const waiting: Waiting = {
         stateOf,
         freeze: () => {
-          const frozen = freeze()
-          return { acknowledged: (place) => resolve({ frozen, place }), failed: reject }
+          try {
+            const frozen = freeze()
+            return { acknowledged: (place) => resolve({ frozen, place }), failed: reject }
+          } catch (error) {
+            // The other side's trouble, not the replica's.
+            reject(error)
+            return undefined
+          }
         },
       }
       const abort = () => {
@@ -54,7 +68,8 @@ export class Boundaries {
       const other = waiting.stateOf()
       if (!state || !other || !sameState(state.source, other.source)) continue
       this.waiting.delete(waiting)
-      this.frozen.push(waiting.freeze())
+      const frozen = waiting.freeze()
+      if (frozen) this.frozen.push(frozen)
     }
   }
 

@@ -118,7 +118,8 @@ export class Daemon {
           onAnswer: () => shipper.tryNow(),
           onGone: (generation, reason) => shipper.beginAnew(generation, reason),
         })
-        const validator = new Validator({ follower, shipper, client, intervalMs, turns, clock, log: shipperLog })
+        const validating = { follower, shipper, client, intervalMs, turns, spoolDirectory, clock, log: shipperLog }
+        const validator = new Validator(validating)
         const { retentionMs = 0, retentionCheckIntervalMs: checkIntervalMs = retentionMs } = replica
         if (retentionMs > 0)
           retentions.push(new Retention(shipper, { client, retentionMs, checkIntervalMs, clock, log: shipperLog }))

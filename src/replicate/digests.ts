@@ -1,73 +1,12 @@
-// 64-bit digests of pages, eight bytes each: what a replica's newest position holds, so that after lost continuity the source can be
-// compared with it without reading the replica. They change only when an upload was acknowledged, so that at any moment they
-// describe exactly the newest object; a page of which that cannot be said counts as unknown and as different from anything.
+// What a replica's newest position holds, as digests of pages, so that after lost continuity the source can be compared with it without
+// reading the replica. They change only when an upload was acknowledged, so that at any moment they describe exactly the newest object;
+// a page of which that cannot be said counts as unknown and as different from anything.
 //
-// Not a proof against forgery: xxHash tells accidents apart (two versions of a page are alike once in 2^64), not attacks.
+// They are worth less than replication: where they cannot be kept, they are forgotten, which is said, and replication goes on.
 
-import { loadXxh64 } from '../codec/xxhash.js'
+import type { Logger } from '../logger.js'
+import { loadPageHash, PageDigests, type PageDigestsOptions, type PageHash } from './page-digests.js'
 import type { SourceState } from './sink.js'
-
-/** Of a page whose content nobody has vouched for. No page has this digest. */
-export const UNKNOWN = 0n
-
-export type PageHash = (image: Uint8Array) => bigint
-
-export async function loadPageHash(): Promise<PageHash> {
-  const xxh64 = await loadXxh64()
-  return (image) => xxh64(image) || 1n
-}
-
-/** The digests of one state of a database, by page number from 1. */
-export class PageDigests {
-  private words: BigUint64Array
-  private count: number
-
-  constructor(
-    readonly pageSize: number,
-    pageCount = 0,
-  ) {
-    this.words = new BigUint64Array(pageCount)
-    this.count = pageCount
-  }
-
-  get pageCount(): number {
-    return this.count
-  }
-
-  /** Memory that is held. */
-  get bytes(): number {
-    return this.words.byteLength
-  }
-
-  get(page: number): bigint {
-    return page <= this.count ? (this.words[page - 1] as bigint) : UNKNOWN
-  }
-
-  /** Grows to the page; those in between are unknown. */
-  set(page: number, digest: bigint): void {
-    if (page > this.count) this.resize(page)
-    this.words[page - 1] = digest
-  }
-
-  /** The size of the database. Pages that it grows by are unknown, also those that it had before it shrank. */
-  resize(pageCount: number): void {
-    if (pageCount > this.words.length) this.reserve(Math.max(pageCount, Math.ceil(this.words.length * 1.25), 64))
-    else if (pageCount < this.count) this.words.fill(UNKNOWN, pageCount, this.count)
-    this.count = pageCount
-    if (pageCount < this.words.length / 4) this.reserve(pageCount)
-  }
-
-  /** Of every page, in order; valid until the next change. */
-  values(): BigUint64Array {
-    return this.words.subarray(0, this.count)
-  }
-
-  private reserve(pageCount: number): void {
-    const words = new BigUint64Array(pageCount)
-    words.set(this.words.subarray(0, Math.min(this.count, pageCount)))
-    this.words = words
-  }
-}
 
 /** The object that digests describe: the newest one of the replica, by its key and by the state that its provenance tells. */
 export interface Described {
@@ -89,6 +28,11 @@ export class ReplicaDigests {
   private at: Described | undefined
   private hash: PageHash | undefined
 
+  constructor(
+    private readonly log: Logger,
+    private readonly options: PageDigestsOptions = {},
+  ) {}
+
   /** Undefined while nothing is known for certain. */
   get known(): { readonly pages: PageDigests; readonly at: Described } | undefined {
     return this.pages && this.at ? { pages: this.pages, at: this.at } : undefined
@@ -96,6 +40,7 @@ export class ReplicaDigests {
 
   /** Nothing is known any more; a snapshot that is under way counts for nothing. */
   forget(): void {
+    this.pages?.release()
     this.pages = undefined
     this.at = undefined
   }
@@ -103,6 +48,7 @@ export class ReplicaDigests {
   /** Digests that somebody kept, after it was made sure that they describe the newest object. */
   async adopt(pages: PageDigests, at: Described): Promise<void> {
     this.hash ??= await loadPageHash()
+    this.forget()
     this.pages = pages
     this.at = at
   }
@@ -113,11 +59,16 @@ export class ReplicaDigests {
     this.hash = hash
     this.forget()
     let page = 0
+    let pages: PageDigests | undefined
     for await (const piece of pieces) {
       const pageSize = pageSizeOf()
-      this.pages ??= new PageDigests(pageSize)
-      for (let at = 0; at < piece.length; at += pageSize)
-        this.pages.set(++page, hash(piece.subarray(at, at + pageSize)))
+      if (!pages) this.pages = pages = new PageDigests(pageSize, 0, this.options)
+      if (this.pages === pages) {
+        this.orForget(() => {
+          for (let at = 0; at < piece.length; at += pageSize)
+            pages?.set(++page, hash(piece.subarray(at, at + pageSize)))
+        })
+      }
       yield piece
     }
   }
@@ -125,8 +76,8 @@ export class ReplicaDigests {
   /** A snapshot is in the replica; `at` is the newest object now. */
   snapshotAcknowledged(at: Described, pageCount: number): void {
     if (!this.pages) return
-    this.pages.resize(pageCount)
     this.at = at
+    this.orForget(() => this.pages?.resize(pageCount))
   }
 
   /** A newer object stands for the same state. */
@@ -148,10 +99,21 @@ export class ReplicaDigests {
       },
       acknowledged: (described, pageCount) => {
         if (this.pages !== pages) return
-        pages.resize(pageCount)
-        for (let i = 0; i < count; i++) pages.set(numbers[i] as number, digests[i] as bigint)
         if (this.at) this.at = described
+        this.orForget(() => {
+          pages.resize(pageCount)
+          for (let i = 0; i < count; i++) pages.set(numbers[i] as number, digests[i] as bigint)
+        })
       },
+    }
+  }
+
+  private orForget(keep: () => void): void {
+    try {
+      keep()
+    } catch (error) {
+      this.forget()
+      this.log.warn('page digests are given up; lost continuity would begin a new generation', { error })
     }
   }
 }

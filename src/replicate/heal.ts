@@ -6,7 +6,7 @@ import { tooDifferent } from '../plan/resume-plan.js'
 import { Changeset } from '../source/changeset.js'
 import type { ChunkPool, SpoolBudget } from '../source/spool.js'
 import type { DatabaseCopy } from './copy.js'
-import { loadPageHash, type PageDigests } from './digests.js'
+import { loadPageHash, type PageDigests } from './page-digests.js'
 import type { Sink, SourceState } from './sink.js'
 
 export interface Difference {

@@ -16,8 +16,9 @@ export async function takeKeptDigests(
     const kept = await file.read()
     if (!kept) return
     const reason = resume ? misfit(kept, resume.generation, resume.provenance) : 'no generation exists'
-    if (reason === undefined) await digests.adopt(kept.pages, kept.at)
-    else log.info('page digests that were kept do not fit', { reason })
+    if (reason === undefined) return await digests.adopt(kept.pages, kept.at)
+    kept.pages.release()
+    log.info('page digests that were kept do not fit', { reason })
   } catch (error) {
     log.warn('page digests that were kept cannot be used', { error })
   }

@@ -11,11 +11,11 @@ import { type Provenance, sameState } from '../model/provenance.js'
 import { formatMoment } from '../model/target.js'
 import type { RestorePlan } from '../plan/restore-plan.js'
 import { type NamedReplica, selectReplica } from '../restore/select.js'
-import { compareDigests, describeDifference, digestPlan, isReplicaDamage } from '../restore/verify.js'
+import { comparePlan, describeDifference, isReplicaDamage } from '../restore/verify.js'
 import type { Source } from '../source/source.js'
 import { ChunkPool } from '../source/spool.js'
-import { loadPageHash, PageDigests } from './digests.js'
 import { Follower } from './follower.js'
+import { loadPageHash, type PageDigests } from './page-digests.js'
 import type { SourceState } from './sink.js'
 import { Pace, SourceDigests } from './source-digests.js'
 import { WindowTurns } from './window.js'
@@ -91,6 +91,7 @@ export class LiveComparison {
 
   async close(): Promise<void> {
     this.digests.close()
+    this.anchor?.pages.release()
     await this.follower.stop()
   }
 
@@ -120,7 +121,13 @@ export class LiveComparison {
       newest = await newestOf(replica, signal)
       if (!newest) return { outcome: 'failed', reason: 'there is no backup in it', position: '', pageCount: 0 }
       const common = await this.commonState(newest, signal)
-      if (common) return await this.compare(replica, newest, common.pages, true, signal)
+      if (common) {
+        try {
+          return await this.compare(replica, newest, common.pages, true, signal)
+        } finally {
+          if (common !== this.anchor) common.pages.release()
+        }
+      }
       const { anchor } = this
       if (!anchor) return last ? inconclusive('the source is never at rest', newest) : undefined
       // Restoring is work: without a common commit it is worth it at the beginning, for a database at rest, and at the end.
@@ -152,7 +159,7 @@ export class LiveComparison {
   ): Promise<Verdict> {
     const options = { breathe: async () => signal.throwIfAborted(), signal, parallelism: this.options.parallelism }
     const { plan, position } = newest
-    const difference = compareDigests(source, await digestPlan(client, plan, options))
+    const difference = await comparePlan(source, client, plan, options)
     const pageCount = source.pageCount
     if (!difference) return { outcome: 'ok', reason: '', position, pageCount }
     const reason = describeDifference(difference)
@@ -169,7 +176,9 @@ export class LiveComparison {
     const now = cursorOf(state)
     if (old && now && old.salt1 === now.salt1 && old.salt2 === now.salt2) return
     if (!old && !now && this.anchor && sameState(this.anchor.state.source, state.source)) return
-    this.anchor = { pages: this.digests.frozen(), state }
+    const pages = this.digests.frozen()
+    this.anchor?.pages.release()
+    this.anchor = { pages, state }
   }
 
   /** The source's digests at the very state that the newest object stands for. */
@@ -178,21 +187,27 @@ export class LiveComparison {
     if (!anchor || !provenance) return undefined
     const [from, to] = [cursorOf(anchor.state), cursorOf(provenance)]
     if (!from || !to) return sameState(anchor.state.source, provenance.source) ? anchor : undefined
-    const pages = new PageDigests(anchor.pages.pageSize, anchor.pages.pageCount)
-    pages.values().set(anchor.pages.values())
     const hash = await loadPageHash()
+    const pages = anchor.pages.copy(anchor.pages.pageCount)
     const take = (page: number, image: Uint8Array): void => pages.set(page, hash(image))
     const late = new AbortController()
     const cancel = this.options.clock.after(ANSWER_MS_MAX, () =>
       late.abort(new LitestreamError('SOURCE', 'the source does not answer')),
     )
     try {
-      if (!(await this.follower.between(from, to, take, AbortSignal.any([signal, late.signal])))) return undefined
+      const isThere = await this.follower.between(from, to, take, AbortSignal.any([signal, late.signal]))
+      if (isThere) {
+        pages.resize(provenance.pageCount)
+        return { pages, state: anchor.state }
+      }
+      pages.release()
+      return undefined
+    } catch (error) {
+      pages.release()
+      throw error
     } finally {
       cancel()
     }
-    pages.resize(provenance.pageCount)
-    return { pages, state: anchor.state }
   }
 }
 

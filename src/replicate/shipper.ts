@@ -117,7 +117,8 @@ export class Shipper implements Sink {
   ) {
     this.budget = new SpoolBudget(options.maxSpoolBytes ?? SPOOL_BYTES_MAX)
     this.pending = this.newChangeset()
-    this.digests = options.heal ? new ReplicaDigests() : undefined
+    const digestOptions = { directory: options.spoolDirectory }
+    this.digests = options.heal ? new ReplicaDigests(options.log, digestOptions) : undefined
     this.record = new ReplicaRecord(options.clock)
     this.record.apart()
     const certainForMs = Math.min(CERTAIN_MS_MAX, (options.retentionMs || Number.POSITIVE_INFINITY) / 2)
@@ -239,6 +240,7 @@ export class Shipper implements Sink {
     this.forget()
     const { digestFile, log } = this.options
     if (this.digests && digestFile) await keepDigests(this.digests, digestFile, log)
+    this.digests?.forget()
     await this.options.client.close()
     if (left) {
       const message = `replica ${this.options.name} lacks the newest changes: ${messageOf(why ?? 'no time was left')}`

@@ -11,10 +11,10 @@ import { LitestreamError, messageOf } from '../errors.js'
 import { LogDuration, type Logger } from '../logger.js'
 import { formatPosition, type Position } from '../model/position.js'
 import type { ReplicaClient } from '../replica/client.js'
-import { compareDigests, describeDifference, digestPlan, isReplicaDamage, planPosition } from '../restore/verify.js'
+import { comparePlan, describeDifference, isReplicaDamage, planPosition } from '../restore/verify.js'
 import type { Boundary } from './boundaries.js'
-import type { PageDigests } from './digests.js'
 import type { Follower } from './follower.js'
+import type { PageDigests } from './page-digests.js'
 import type { Shipper } from './shipper.js'
 import { Pace, SourceDigests } from './source-digests.js'
 
@@ -38,6 +38,8 @@ export interface ValidatorOptions {
   /** 0: only when it is asked to. */
   readonly intervalMs: number
   readonly turns: Turns
+  /** For digests that do not fit memory. */
+  readonly spoolDirectory?: string | undefined
   readonly clock: TimerClock
   readonly log: Logger
 }
@@ -113,7 +115,7 @@ export class Validator {
   }
 
   private async once(): Promise<Validation> {
-    const { clock, log, follower, shipper } = this.options
+    const { clock, log, follower, shipper, spoolDirectory } = this.options
     const { signal } = this.abort
     const startMs = clock.monotonic()
     const ended = (outcome: Validation['outcome'], reason: string, position = '', pageCount = 0): Validation => {
@@ -128,7 +130,8 @@ export class Validator {
       return this.result
     }
     signal.throwIfAborted()
-    const source = new SourceDigests(follower, new Pace(clock, SHARE))
+    const source = new SourceDigests(follower, new Pace(clock, SHARE), spoolDirectory)
+    let frozen: PageDigests | undefined
     try {
       let boundary: Boundary<PageDigests>
       try {
@@ -137,20 +140,24 @@ export class Validator {
       } finally {
         source.close()
       }
-      const { place, frozen } = boundary
+      const { place } = boundary
+      frozen = boundary.frozen
+      const { pageCount } = frozen
       const position: Position = { generation: place.generation, index: place.end.index, offset: place.end.offset }
       const reason = await this.compare(frozen, position)
       if (reason === undefined) {
         this.validated = formatPosition(position)
-        return ended('ok', '', formatPosition(position), frozen.pageCount)
+        return ended('ok', '', formatPosition(position), pageCount)
       }
       this.validated = ''
-      const result = ended('failed', reason, formatPosition(position), frozen.pageCount)
+      const result = ended('failed', reason, formatPosition(position), pageCount)
       shipper.beginAnew(position.generation, `validation mismatch: ${reason}`)
       return result
     } catch (error) {
       signal.throwIfAborted()
       return ended('inconclusive', messageOf(error))
+    } finally {
+      frozen?.release()
     }
   }
 
@@ -158,15 +165,19 @@ export class Validator {
   private async commonMoment(source: SourceDigests): Promise<Boundary<PageDigests>> {
     const { clock, shipper } = this.options
     const tooLate = new AbortController()
+    let frozen = undefined as PageDigests | undefined
     const late = new LitestreamError('STORAGE', 'the replica did not get to where the source was read')
     const cancel = clock.after(BOUNDARY_MS_MAX, () => tooLate.abort(late))
     try {
       const signal = AbortSignal.any([this.abort.signal, source.signal, tooLate.signal])
-      return await shipper.boundary(
-        () => source.state,
-        () => source.frozen(),
-        signal,
-      )
+      const freeze = () => {
+        frozen = source.frozen()
+        return frozen
+      }
+      return await shipper.boundary(() => source.state, freeze, signal)
+    } catch (error) {
+      frozen?.release()
+      throw error
     } finally {
       cancel()
     }
@@ -174,15 +185,15 @@ export class Validator {
 
   /** Why the replica does not hold at `position` what the source held; undefined when it does. */
   private async compare(source: PageDigests, position: Position): Promise<string | undefined> {
-    const { client, clock } = this.options
+    const { client, clock, spoolDirectory } = this.options
     const { signal } = this.abort
     const pace = new Pace(clock, SHARE)
     let reason: string | undefined
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       try {
         const plan = await planPosition(client, position, signal)
-        const options = { breathe: () => pace.rest(signal), signal, parallelism: 2 }
-        const difference = compareDigests(source, await digestPlan(client, plan, options))
+        const options = { breathe: () => pace.rest(signal), signal, parallelism: 2, directory: spoolDirectory }
+        const difference = await comparePlan(source, client, plan, options)
         if (!difference) return undefined
         reason = describeDifference(difference)
       } catch (error) {

@@ -1,8 +1,8 @@
 // What a restore fills when only the digests of its pages are wanted: takes the place of the file, and keeps eight bytes a page instead
-// of the pages. Nothing is written anywhere.
+// of the pages (see page-digests).
 
 import { LitestreamError } from '../errors.js'
-import { loadPageHash, PageDigests, type PageHash } from '../replicate/digests.js'
+import { loadPageHash, PageDigests, type PageHash } from '../replicate/page-digests.js'
 import { fillHoles } from '../replicate/source-digests.js'
 import { DATABASE_HEADER_BYTES, parseDatabaseHeader } from '../sqlite/database-header.js'
 import type { RestoreOutput } from './pipeline.js'
@@ -16,11 +16,12 @@ export class PageDigester implements RestoreOutput {
   private constructor(
     private readonly hash: PageHash,
     private readonly breathe: () => Promise<void>,
+    private readonly directory: string | undefined,
   ) {}
 
   /** `breathe` is called after every piece of work. */
-  static async create(breathe: () => Promise<void>): Promise<PageDigester> {
-    return new PageDigester(await loadPageHash(), breathe)
+  static async create(breathe: () => Promise<void>, directory?: string): Promise<PageDigester> {
+    return new PageDigester(await loadPageHash(), breathe, directory)
   }
 
   async write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }> {
@@ -33,12 +34,16 @@ export class PageDigester implements RestoreOutput {
     this.pages?.resize(bytes / this.pages.pageSize)
   }
 
-  /** When the restore is done. */
+  /** When the restore is done. What it gives is still ours: valid until `release`. */
   finish(): PageDigests {
     if (!this.pages || this.rest.length > 0)
       throw new LitestreamError('CORRUPT', 'what was restored is no whole database')
     fillHoles(this.pages, this.hash)
     return this.pages
+  }
+
+  release(): void {
+    this.pages?.release()
   }
 
   private take(piece: Uint8Array, position: number): void {
@@ -54,7 +59,7 @@ export class PageDigester implements RestoreOutput {
     if (!this.pages && at === 0 && bytes.length >= DATABASE_HEADER_BYTES) {
       const pageSize = parseDatabaseHeader(Buffer.from(bytes.subarray(0, DATABASE_HEADER_BYTES)))?.pageSize
       if (pageSize === undefined) throw new LitestreamError('CORRUPT', 'what was restored does not begin as a database')
-      this.pages = new PageDigests(pageSize)
+      this.pages = new PageDigests(pageSize, 0, { directory: this.directory })
     }
     const { pages } = this
     let done = 0

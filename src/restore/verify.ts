@@ -7,7 +7,7 @@ import { formatPosition, type Position } from '../model/position.js'
 import { buildTimelines, type GenerationTimeline, type ListedObject } from '../model/timeline.js'
 import { planGeneration, type RestorePlan } from '../plan/restore-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
-import type { PageDigests } from '../replicate/digests.js'
+import type { PageDigests } from '../replicate/page-digests.js'
 import { PageDigester } from './page-digester.js'
 import { restoreFile } from './pipeline.js'
 import { ProvenanceReader } from './provenance-reader.js'
@@ -17,19 +17,26 @@ export interface DigestOptions {
   readonly breathe: () => Promise<void>
   readonly signal: AbortSignal
   readonly parallelism: number
+  /** For digests that do not fit memory. */
+  readonly directory?: string | undefined
 }
 
 const BUDGET_BYTES = 8 << 20
 
-/** Restore what `plan` stands for, keeping the digests only. Throws CORRUPT when it cannot be restored. */
-export async function digestPlan(
+/** Restore what `plan` stands for, keeping the digests only, and compare. Throws CORRUPT when it cannot be restored. */
+export async function comparePlan(
+  source: PageDigests,
   client: ReplicaClient,
   plan: RestorePlan,
-  { breathe, signal, parallelism }: DigestOptions,
-): Promise<PageDigests> {
-  const output = await PageDigester.create(breathe)
-  await restoreFile(client, plan, output, { parallelism, signal, budgetBytes: BUDGET_BYTES })
-  return output.finish()
+  { breathe, signal, parallelism, directory }: DigestOptions,
+): Promise<Difference | undefined> {
+  const output = await PageDigester.create(breathe, directory)
+  try {
+    await restoreFile(client, plan, output, { parallelism, signal, budgetBytes: BUDGET_BYTES })
+    return compareDigests(source, output.finish())
+  } finally {
+    output.release()
+  }
 }
 
 /**
@@ -95,7 +102,7 @@ export interface Difference {
 const PAGES_NAMED_MAX = 20
 
 /** Undefined when they are the same. A page that only one of them has is different. */
-export function compareDigests(source: PageDigests, replica: PageDigests): Difference | undefined {
+function compareDigests(source: PageDigests, replica: PageDigests): Difference | undefined {
   const [sourcePageCount, replicaPageCount] = [source.pageCount, replica.pageCount]
   const pages: number[] = []
   let differentPages = 0

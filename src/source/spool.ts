@@ -1,13 +1,14 @@
 // Where page images wait for their upload: memory up to a bound shared by the whole process, past it an unlinked file in a
 // temporary directory. Never on the database's volume. Slots are numbered from 0; a slot holds one page.
 
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { LitestreamError, messageOf } from '../errors.js'
+import { LitestreamError } from '../errors.js'
 import { SpareBuffers } from '../spare-buffers.js'
+import { openUnnamed, problemIn } from './scratch-file.js'
 
 const CHUNK_BYTES = 65536
+const WHAT = 'changed pages'
 
 /** Chunks of memory that all spools of a process share. */
 export class ChunkPool {
@@ -40,7 +41,7 @@ export function spoolProblem(directory = tmpdir()): string | undefined {
     closeSync(openUnnamed(directory))
     return undefined
   } catch (cause) {
-    return problemIn(directory, cause)
+    return problemIn(WHAT, directory, cause)
   }
 }
 
@@ -121,7 +122,7 @@ export class Spool {
       const at = (slot - this.memorySlots) * this.pageSize
       while (done < page.length) done += writeSync(this.fd, page, done, page.length - done, at + done)
     } catch (cause) {
-      throw new LitestreamError('LOCAL', problemIn(this.directory, cause), { cause })
+      throw new LitestreamError('LOCAL', problemIn(WHAT, this.directory, cause), { cause })
     }
   }
 
@@ -158,17 +159,4 @@ export class Spool {
     const at = (slot % perChunk) * this.pageSize
     return chunk.subarray(at, at + this.pageSize)
   }
-}
-
-/** A file whose name is gone at once, so that a crash leaves nothing behind. */
-function openUnnamed(directory: string): number {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const folder = mkdtempSync(join(directory, 'litestream-spool-'))
-  const fd = openSync(join(folder, 'pages'), 'wx+', 0o600)
-  rmSync(folder, { recursive: true })
-  return fd
-}
-
-function problemIn(directory: string, cause: unknown): string {
-  return `cannot keep changed pages in ${directory}: ${messageOf(cause)}; free space there or set TMPDIR to a larger place`
 }

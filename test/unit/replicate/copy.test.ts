@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.js'
 import { DatabaseCopy } from '../../../src/replicate/copy.js'
-import { loadPageHash } from '../../../src/replicate/digests.js'
 import type { Follower } from '../../../src/replicate/follower.js'
+import { loadPageHash } from '../../../src/replicate/page-digests.js'
 import { Pace, SourceDigests } from '../../../src/replicate/source-digests.js'
 import { ChunkPool } from '../../../src/source/spool.js'
+import { digestsOf } from '../../support/page-digests.js'
 import { ScriptedSource } from '../../support/scripted-source.js'
 
 /** The WAL restarts while its pages are read: what came of them is not in it any more, the file has newer ones. */
@@ -36,5 +37,5 @@ test('nor in the digests of the source', async () => {
   const source = new ScriptedSource()
   const digests = new SourceDigests(restartingWal(source), new Pace(systemClock, 1))
   await digests.read(AbortSignal.timeout(5000))
-  expect([...digests.frozen().values()]).toEqual(source.pages.map((page) => hash(page)))
+  expect(digestsOf(digests.frozen())).toEqual(source.pages.map((page) => hash(page)))
 })

@@ -1,68 +1,35 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { silentLogger } from '../../../src/logger.js'
 import type { Provenance } from '../../../src/model/provenance.js'
-import { DigestFile, decodeDigests, encodeDigests, misfit } from '../../../src/replicate/digest-file.js'
-import { type Described, loadPageHash, PageDigests, ReplicaDigests, UNKNOWN } from '../../../src/replicate/digests.js'
+import {
+  type DigestBytes,
+  DigestFile,
+  decodeDigests,
+  encodeDigests,
+  misfit,
+} from '../../../src/replicate/digest-file.js'
+import { type Described, ReplicaDigests } from '../../../src/replicate/digests.js'
+import { loadPageHash, PageDigests, UNKNOWN } from '../../../src/replicate/page-digests.js'
+import { digestsOf } from '../../support/page-digests.js'
+import { recordingLogger } from '../../support/recording-logger.js'
 import { tempDirectory } from '../../support/temp.js'
 
 const cursor = { salt1: 1, salt2: 2, frames: 3, checksum1: 4, checksum2: 5, iChange: 6 }
 const at: Described = { generation: '0123456789abcdef', key: 'generations/0123456789abcdef/x', source: { cursor } }
+async function encoded(pages: PageDigests): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of encodeDigests(pages, at, names)) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
+
+function bytesOf(bytes: Buffer): DigestBytes {
+  return { size: bytes.length, read: (into, position) => bytes.copy(into, 0, position) }
+}
+
 const names = { database: '/data/app.db', replica: 'primary' }
-
-describe('digests of a state', () => {
-  test('any history of growing, shrinking and setting: a page is known only since it was set within the size', () => {
-    const step = fc.oneof(
-      fc.record({ size: fc.nat(300) }),
-      fc.record({ page: fc.integer({ min: 1, max: 300 }), digest: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }) }),
-    )
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const digests = new PageDigests(4096)
-        const model = new Map<number, bigint>()
-        let size = 0
-        for (const one of steps) {
-          if ('size' in one) {
-            size = one.size
-            digests.resize(size)
-            for (const page of model.keys()) if (page > size) model.delete(page)
-          } else {
-            size = Math.max(size, one.page)
-            digests.set(one.page, one.digest)
-            model.set(one.page, one.digest)
-          }
-        }
-        expect(digests.pageCount).toBe(size)
-        expect(digests.values()).toHaveLength(size)
-        for (let page = 1; page <= 301; page++) expect(digests.get(page)).toBe(model.get(page) ?? UNKNOWN)
-      }),
-    )
-  })
-
-  test('eight bytes a page: growing page by page takes a quarter more at most, and shrinking gives memory back', () => {
-    const digests = new PageDigests(4096)
-    for (let page = 1; page <= 100_000; page++) digests.set(page, 1n)
-    expect(digests.bytes).toBeLessThanOrEqual(100_000 * 8 * 1.25)
-    digests.resize(100)
-    expect(digests.bytes).toBe(800)
-    expect(new PageDigests(4096, 100_000).bytes).toBe(800_000)
-  })
-
-  test('no page has the digest that stands for an unknown one, and one changed bit gives another digest', async () => {
-    const hash = await loadPageHash()
-    const page = Buffer.alloc(4096)
-    const zeros = hash(page)
-    expect(zeros).not.toBe(UNKNOWN)
-    const seen = new Set([zeros])
-    for (let bit = 0; bit < 4096 * 8; bit += 37) {
-      page[bit >> 3] = 1 << (bit & 7)
-      seen.add(hash(page))
-      page[bit >> 3] = 0
-    }
-    expect(seen.size).toBe(1 + Math.ceil((4096 * 8) / 37))
-  })
-})
 
 describe('digests of a replica', () => {
   const image = (value: number) => Buffer.alloc(512, value)
@@ -71,7 +38,7 @@ describe('digests of a replica', () => {
     for (let i = 1; i <= count; i++) yield image(i)
   }
   async function afterSnapshot(count: number): Promise<ReplicaDigests> {
-    const digests = new ReplicaDigests()
+    const digests = new ReplicaDigests(silentLogger)
     for await (const _ of digests.ofSnapshot(pages(count), () => 512));
     digests.snapshotAcknowledged(at, count)
     return digests
@@ -79,31 +46,31 @@ describe('digests of a replica', () => {
 
   test('nothing is known until the snapshot was acknowledged, and a segment counts once it was', async () => {
     const hash = await loadPageHash()
-    const digests = new ReplicaDigests()
+    const digests = new ReplicaDigests(silentLogger)
     for await (const _ of digests.ofSnapshot(pages(3), () => 512)) expect(digests.known).toBeUndefined()
     digests.snapshotAcknowledged(at, 3)
-    expect([...(digests.known?.pages.values() ?? [])]).toEqual([1, 2, 3].map((value) => hash(image(value))))
+    expect(digestsOf(digests.known?.pages)).toEqual([1, 2, 3].map((value) => hash(image(value))))
     const staged = digests.stage(2)
     staged?.put(2, image(9))
     staged?.put(5, image(8))
     expect(digests.known?.pages.get(2)).toBe(hash(image(2)))
     expect(digests.known?.at).toBe(at)
     staged?.acknowledged(later, 5)
-    const [, two, three, four, five] = digests.known?.pages.values() ?? []
+    const [, two, three, four, five] = digestsOf(digests.known?.pages)
     expect([two, three, four, five]).toEqual([hash(image(9)), hash(image(3)), UNKNOWN, hash(image(8))])
     expect(digests.known?.at).toBe(later)
   })
 
   test('an overlay that came before its snapshot counts with it', async () => {
     const hash = await loadPageHash()
-    const digests = new ReplicaDigests()
+    const digests = new ReplicaDigests(silentLogger)
     for await (const _ of digests.ofSnapshot(pages(3), () => 512));
     const staged = digests.stage(1)
     staged?.put(1, image(7))
     staged?.acknowledged(later, 2)
     expect(digests.known).toBeUndefined()
     digests.snapshotAcknowledged(later, 2)
-    expect([...(digests.known?.pages.values() ?? [])]).toEqual([hash(image(7)), hash(image(2))])
+    expect(digestsOf(digests.known?.pages)).toEqual([hash(image(7)), hash(image(2))])
   })
 
   test('a segment that was begun before everything was forgotten does not count', async () => {
@@ -117,6 +84,34 @@ describe('digests of a replica', () => {
   })
 })
 
+test('where they cannot be kept the pages pass all the same, and nothing is known', async () => {
+  const { lines, log } = recordingLogger()
+  const directory = join(tempDirectory('digests'), 'file')
+  writeFileSync(directory, '')
+  const digests = new ReplicaDigests(log, { directory, memoryPages: 100 })
+  const image = (value: number) => Buffer.alloc(512, value)
+  async function* pages(count: number) {
+    for (let i = 0; i < count; i++) yield image(i)
+  }
+  let passed = 0
+  for await (const piece of digests.ofSnapshot(pages(3000), () => 512)) if (piece.equals(image(passed))) passed++
+  expect(passed).toBe(3000)
+  digests.snapshotAcknowledged(at, 3000)
+  expect(digests.known).toBeUndefined()
+  const told = [{ level: 'warn', message: 'page digests are given up; lost continuity would begin a new generation' }]
+  expect(lines).toMatchObject(told)
+  // What fits memory is known, until a segment makes it more.
+  for await (const _ of digests.ofSnapshot(pages(100), () => 512));
+  digests.snapshotAcknowledged(at, 100)
+  const staged = digests.stage(2)
+  staged?.put(200, image(1))
+  staged?.put(2000, image(1))
+  expect(digests.known).toBeDefined()
+  staged?.acknowledged({ ...at, key: 'later' }, 2000)
+  expect(digests.known).toBeUndefined()
+  expect(lines).toMatchObject([...told, ...told])
+})
+
 describe('digests that were kept', () => {
   test('any of them come back as they were', async () => {
     await fc.assert(
@@ -126,10 +121,10 @@ describe('digests that were kept', () => {
         async (values, pageSize) => {
           const pages = new PageDigests(pageSize)
           for (const [i, value] of values.entries()) pages.set(i + 1, value)
-          const decoded = await decodeDigests(await encodeDigests(pages, at, names), 'file')
+          const decoded = await decodeDigests(bytesOf(await encoded(pages)), 'file')
           expect(decoded.at).toEqual(at)
           expect(decoded.pages.pageSize).toBe(pageSize)
-          expect([...decoded.pages.values()]).toEqual(values)
+          expect(digestsOf(decoded.pages)).toEqual(values)
         },
       ),
     )
@@ -137,12 +132,12 @@ describe('digests that were kept', () => {
 
   test('a changed byte, a cut or something else is an error that names the file', async () => {
     const pages = new PageDigests(4096, 20)
-    const bytes = await encodeDigests(pages, at, names)
+    const bytes = await encoded(pages)
     for (let i = 0; i < bytes.length; i++) {
       const changed = Buffer.from(bytes)
       changed[i] = (changed[i] as number) ^ 1
-      await expect(decodeDigests(changed, 'the-file')).rejects.toThrow(/^the-file /)
-      await expect(decodeDigests(bytes.subarray(0, i), 'the-file')).rejects.toThrow(/^the-file /)
+      await expect(decodeDigests(bytesOf(changed), 'the-file')).rejects.toThrow(/^the-file /)
+      await expect(decodeDigests(bytesOf(bytes.subarray(0, i)), 'the-file')).rejects.toThrow(/^the-file /)
     }
   })
 
@@ -165,6 +160,28 @@ describe('digests that were kept', () => {
       expect(name).toMatch(/^app\.db-[\w.-]+-[0-9a-f]{16}\.digests$/)
       expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600)
     }
+  })
+
+  test('more than memory takes: as they were, and no descriptor stays', async () => {
+    const directory = tempDirectory('digests')
+    const descriptors = () => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    const pages = new PageDigests(512, 0, { directory })
+    for (let page = 1; page <= 140_000; page++) pages.set(page, BigInt(page * page))
+    const file = new DigestFile(directory, '/a/app.db', 's3')
+    await file.keep({ pages, at })
+    const kept = await file.read()
+    expect(kept?.pages.pageCount).toBe(140_000)
+    for (let page = 1; page <= 140_000; page++) if (kept?.pages.get(page) !== BigInt(page * page)) expect(page).toBe(0)
+    pages.release()
+    kept?.pages.release()
+    const [name = ''] = readdirSync(directory)
+    const bytes = readFileSync(join(directory, name))
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 9) ^ 1, bytes.length - 9)
+    writeFileSync(join(directory, name), bytes)
+    await expect(file.read()).rejects.toThrow(/is damaged/)
+    expect(descriptors()).toBe(before)
+    expect(readdirSync(directory)).toHaveLength(1)
   })
 
   test('they count only for exactly the newest object', () => {

@@ -4,11 +4,12 @@ import { systemClock } from '../../../src/clock.js'
 import { LitestreamError } from '../../../src/errors.js'
 import { parseKey } from '../../../src/model/layout.js'
 import { MemoryClient } from '../../../src/replica/memory-client.js'
-import { loadPageHash } from '../../../src/replicate/digests.js'
+import { loadPageHash } from '../../../src/replicate/page-digests.js'
 import type { Shipper, ShipperOptions } from '../../../src/replicate/shipper.js'
 import { Pace, SourceDigests } from '../../../src/replicate/source-digests.js'
 import { Turns, Validator } from '../../../src/replicate/validator.js'
 import { keysBelow } from '../../contract/bodies.js'
+import { digestsOf } from '../../support/page-digests.js'
 import { type RecordedLine, recordingLogger } from '../../support/recording-logger.js'
 import { ScriptedSource, shipperOf } from '../../support/scripted-source.js'
 import { tamperWithPage } from '../../support/tamper.js'
@@ -31,14 +32,14 @@ test('digests of the source are those of one commit, whatever was written while 
       const digests = new SourceDigests(source.follower(), new Pace(systemClock, 1))
       await digests.read(AbortSignal.timeout(5000))
       const frozen = digests.frozen()
-      expect([...frozen.values()]).toEqual(source.pages.map((page) => hash(page)))
+      expect(digestsOf(frozen)).toEqual(source.pages.map((page) => hash(page)))
       expect(digests.state?.pageCount).toBe(source.pages.length)
       // It goes on with the source, and what was frozen stays as it was.
-      const before = [...frozen.values()]
+      const before = digestsOf(frozen)
       source.commit(2)
       while (rounds.length > 0) write()
-      expect([...frozen.values()]).toEqual(before)
-      expect([...digests.frozen().values()]).toEqual(source.pages.map((page) => hash(page)))
+      expect(digestsOf(frozen)).toEqual(before)
+      expect(digestsOf(digests.frozen())).toEqual(source.pages.map((page) => hash(page)))
       digests.close()
       expect(source.sinks.size).toBe(0)
     }),
