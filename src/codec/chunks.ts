@@ -42,12 +42,13 @@ export class ChunkReader {
   }
 
   /** Fill `target` from `from` on; gives the number of bytes put there, fewer than asked for only at the end. */
-  async fill(target: Uint8Array, from = 0): Promise<number> {
+  async fill(target: Buffer, from = 0): Promise<number> {
     let to = from
     while (to < target.length) {
       const bytes = await this.next(target.length - to)
       if (bytes === undefined) break
-      target.set(bytes, to)
+      // Not `set`: V8 copies into memory that threads share byte by byte where source and target are not aligned alike.
+      target.fill(bytes, to, to + bytes.length)
       to += bytes.length
     }
     return to - from

@@ -5,15 +5,17 @@
 // Whatever is cut, changed, too long or not LZ4 at all is a LitestreamError CORRUPT that names the object. Content is handed
 // out before the checksum behind it was seen: it counts only when the iteration has ended.
 //
-// Memory: two or three times the frame's maximum for a block, whatever the object claims. On the calling thread, which takes 2 ms for
-// 4 MiB: in the library's threads it took as long and four times the memory.
+// Memory: two or three times the frame's maximum for a block, five times for a long content, whatever the object claims. On the calling
+// thread, which takes 2 ms for 4 MiB (in the library's threads it took as long and four times the memory), and of a long content on a
+// thread of its own.
 
 import { LitestreamError, messageOf } from '../errors.js'
 import { ChunkReader, throwIfAborted } from './chunks.js'
 import { type Fail, readBehind, readHeader } from './frame-ends.js'
 import { END_MARK, type FrameHeader, STORED_FLAG } from './frame-format.js'
+import { InFlight } from './in-flight.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from './lz4-blocks.js'
-import { LongContent } from './lz4-decode.js'
+import { BLOCKS_DECODING_MAX, DecodingThread } from './lz4-decode-thread.js'
 import { LinkedBlocks } from './lz4-linked.js'
 import { measureBlock } from './lz4-sequences.js'
 import { loadXxh32, type Xxh32Factory } from './xxhash.js'
@@ -27,7 +29,7 @@ export interface DecodeFrameOptions {
   readonly onTrailer?: ((payload: Uint8Array) => void) | undefined
   /** More content than this is CORRUPT. */
   readonly contentBytesMax?: number | undefined
-  /** Of tens of megabytes: takes memory for three of its blocks, and then none. */
+  /** Of tens of megabytes: takes a thread and memory for five of its blocks, and then none. */
   readonly isLong?: boolean | undefined
   /** Rejects with ABORTED when it fires, even while the source hangs. */
   readonly signal?: AbortSignal | undefined
@@ -51,13 +53,16 @@ export async function* decodeFrame(
     )
   }
   const reader = new ChunkReader(source, signal, what)
+  let decoder: Decoder | undefined
   try {
     const xxh32 = await loadXxh32()
     const { header, contentSize } = await readHeader(reader, xxh32, fail)
     const allowedBytes = Math.min(contentBytesMax, contentSize ?? Infinity)
     // Blocks that lean on each other are rare, and short ones are not worth it.
     const long = options.isLong && header.independent && header.blockBytesMax >= LONG_BLOCK_BYTES_MIN
-    const decoder = long ? longDecoder(header, fail) : blockDecoder(header, xxh32, fail)
+    decoder = long ? longDecoder(header, fail) : blockDecoder(header, xxh32, fail)
+    const { input } = decoder
+    const decoding = new InFlight<Buffer>(decoder.blocksMax)
     let contentBytes = 0
     const account = (bytes: Buffer): Buffer => {
       contentBytes += bytes.length
@@ -65,8 +70,14 @@ export async function* decodeFrame(
       return bytes
     }
 
-    for await (const block of readBlocks(reader, header, xxh32, fail, decoder.input)) {
-      yield account(await decoder.decode(block))
+    for await (const block of readBlocks(reader, header, xxh32, fail, input)) {
+      decoding.add(decoder.decode(block))
+      if (!decoding.isFull) continue
+      yield account(await decoding.take())
+      throwIfAborted(signal, what)
+    }
+    while (!decoding.isEmpty) {
+      yield account(await decoding.take())
       throwIfAborted(signal, what)
     }
 
@@ -82,12 +93,13 @@ export async function* decodeFrame(
     const payload = await readBehind(reader, fail)
     if (payload !== undefined) onTrailer?.(payload)
   } finally {
+    await decoder?.close?.()
     await reader.close()
   }
 }
 
 interface StoredBlock {
-  /** The block behind BLOCK_ROOM_BYTES of room. A compressed one is valid until the next one is asked for. */
+  /** The block behind BLOCK_ROOM_BYTES of room. A compressed one is valid until the next one is asked for, unless its room is the decoder's. */
   readonly bytes: Buffer
   readonly isCompressed: boolean
   readonly isLast: boolean
@@ -97,24 +109,27 @@ interface StoredBlock {
 
 /** One frame's blocks, in order, to their contents, and these to their hash. */
 interface Decoder {
-  /** Where each block has to be, if it matters: as long as the longest one with what is read behind it. */
-  readonly input?: Buffer
+  /** How many blocks it is given before the first content has to be taken. */
+  readonly blocksMax: number
+  /** Where the next block has to be, if it matters: as long as the longest one with what is read behind it. */
+  readonly input?: () => Buffer
   decode(block: StoredBlock): Promise<Buffer>
   /** xxh32 of all contents so far, if the frame has a checksum of its content. */
   digest(): number
+  close?(): Promise<void>
 }
 
-/** The frame's blocks as stored, their checksums verified, up to and including the end mark; all in `given`, where that is given. */
+/** The frame's blocks as stored, their checksums verified, up to and including the end mark; each in what `given` gives, where it is given. */
 async function* readBlocks(
   reader: ChunkReader,
   header: FrameHeader,
   xxh32: Xxh32Factory,
   fail: Fail,
-  given?: Buffer,
+  given?: () => Buffer,
 ): AsyncGenerator<StoredBlock, void, undefined> {
   const first = Buffer.alloc(4)
   // Compressed blocks are read into one buffer, one after the other. Stored ones are handed out as they are, and get their own.
-  let room = given ?? Buffer.alloc(0)
+  let room: Buffer = Buffer.alloc(0)
   if ((await reader.fill(first)) < 4) fail('it is cut off behind its header')
   let word = first.readUInt32LE(0)
   for (let number = 1; word !== END_MARK; number++) {
@@ -126,7 +141,8 @@ async function* readBlocks(
     const end = BLOCK_ROOM_BYTES + blockBytes
     const isCompressed = word < STORED_FLAG
     const bytesNeeded = end + (header.blockChecksums ? 4 : 0) + 4
-    if (isCompressed && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
+    if (given) room = given()
+    else if (isCompressed && room.length < bytesNeeded) room = Buffer.allocUnsafeSlow(roomFor(bytesNeeded))
     const buffer = isCompressed || given ? room.subarray(0, bytesNeeded) : Buffer.allocUnsafe(bytesNeeded)
     if ((await reader.fill(buffer, BLOCK_ROOM_BYTES)) < buffer.length - BLOCK_ROOM_BYTES) {
       fail(`it is cut off in or behind block ${number}`)
@@ -140,14 +156,16 @@ async function* readBlocks(
 }
 
 function longDecoder({ blockBytesMax }: FrameHeader, fail: Fail): Decoder {
-  const long = new LongContent(blockBytesMax)
+  const thread = new DecodingThread(blockBytesMax)
   return {
-    input: long.input,
+    blocksMax: BLOCKS_DECODING_MAX,
+    input: () => thread.input,
     async decode({ bytes, isCompressed, number }) {
-      const content = long.take(bytes.length - BLOCK_ROOM_BYTES, isCompressed)
+      const content = await thread.decode(bytes.length - BLOCK_ROOM_BYTES, isCompressed)
       return content ?? fail(`block ${number} cannot be decompressed: it is malformed or too long`)
     },
-    digest: () => long.digest(),
+    digest: () => thread.digest(),
+    close: () => thread.close(),
   }
 }
 
@@ -183,6 +201,7 @@ function blockDecoder(header: FrameHeader, xxh32: Xxh32Factory, fail: Fail): Dec
   }
 
   return {
+    blocksMax: 1,
     async decode(block) {
       const content = await contentOf(block)
       if (header.contentChecksum) hash.update(content)

@@ -13,8 +13,8 @@ export interface Lz4Decoder extends HashProgram {
 }
 
 /** To be instantiated: gives a Lz4Decoder. */
-export function compileLz4Decoder(): WasmModule {
-  return compile([DECODE, HASH], false)
+export function compileLz4Decoder(isShared: boolean): WasmModule {
+  return compile([DECODE, HASH], isShared)
 }
 
 /** Adds to `length` what the token had no room for. Uses `left`. */
