@@ -3,6 +3,7 @@
 // alive only while a call is under way.
 
 import { Worker } from 'node:worker_threads'
+import { keepYoungSmall } from '../engine-tuning.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { WasmMemory, WasmModule } from './wasm-assembler.js'
 
@@ -44,6 +45,7 @@ export class ProgramThread {
     const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
     const workerData = { module, memory, data }
     this.worker = new Worker(textOf(serve), { eval: true, workerData, resourceLimits, execArgv: [] })
+    this.worker.on('online', keepYoungSmall)
     this.worker.on('message', (result: number) => {
       const { resolve } = this.waiting.shift() as Waiting
       if (this.waiting.length === 0) this.worker.unref()
