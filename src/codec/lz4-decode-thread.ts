@@ -13,7 +13,7 @@
 import { ContentHash, STATE_AT, STRIPE_BYTES, stateIn } from './content-hash.js'
 import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
 import { compileLz4Decoder } from './lz4-decode-program.js'
-import { SLACK_BYTES } from './lz4-program.js'
+import { SLACK_BYTES } from './lz4-parts.js'
 import { ProgramThread } from './program-thread.js'
 import { aligned, newMemory } from './wasm-assembler.js'
 

@@ -11,8 +11,9 @@
 import { ContentHash, STATE_AT, stateIn } from './content-hash.js'
 import { LONG_BLOCK_BYTES } from './frame-format.js'
 import { BLOCK_ROOM_BYTES } from './lz4-blocks.js'
-import { STEP_FAST } from './lz4-compress.js'
-import { compileLz4, compressedBytesMax, FREE_AT, SLACK_BYTES } from './lz4-program.js'
+import { STEPS } from './lz4-compress.js'
+import { FREE_AT, SLACK_BYTES } from './lz4-parts.js'
+import { compileLz4, compressedBytesMax } from './lz4-program.js'
 import { ProgramThread } from './program-thread.js'
 import { aligned, newMemory } from './wasm-assembler.js'
 
@@ -54,7 +55,7 @@ export class CompressingThread {
     const from = at + CONTENT_AT
     this.hash.counts(this.bytes.subarray(from, from + length))
     const result = at + RESULT_AT
-    const end = await this.thread.call({ from, length, to: result + BLOCK_ROOM_BYTES, step: STEP_FAST })
+    const end = await this.thread.call({ from, length, to: result + BLOCK_ROOM_BYTES, step: STEPS.fast })
     return this.bytes.subarray(result, end)
   }
 

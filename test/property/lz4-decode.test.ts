@@ -6,10 +6,10 @@ import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { ContentHash } from '../../src/codec/content-hash.js'
 import { BLOCK_ROOM_BYTES } from '../../src/codec/lz4-blocks.js'
-import { compressBlock, STEP_DENSE } from '../../src/codec/lz4-compress.js'
+import { compressBlock } from '../../src/codec/lz4-compress.js'
 import { compileLz4Decoder, type Lz4Decoder } from '../../src/codec/lz4-decode-program.js'
 import { BLOCKS_DECODING_MAX, DecodingThread } from '../../src/codec/lz4-decode-thread.js'
-import { SLACK_BYTES } from '../../src/codec/lz4-program.js'
+import { SLACK_BYTES } from '../../src/codec/lz4-parts.js'
 import { decodeBlockBehind, measureBlock } from '../../src/codec/lz4-sequences.js'
 import { instantiate, newMemory } from '../../src/codec/wasm-assembler.js'
 import { loadXxh32 } from '../../src/codec/xxhash.js'
@@ -56,7 +56,7 @@ const contents = fc.oneof(
 )
 
 const blockOf = (content: Buffer) =>
-  Buffer.from(compressBlock(content, new ContentHash(), STEP_DENSE).subarray(BLOCK_ROOM_BYTES))
+  Buffer.from(compressBlock(content, new ContentHash(), 'dense').subarray(BLOCK_ROOM_BYTES))
 
 test('what was compressed comes back, in exactly as much room as it needs', () => {
   fc.assert(

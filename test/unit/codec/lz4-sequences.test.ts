@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ContentHash } from '../../../src/codec/content-hash.js'
 import { BLOCK_ROOM_BYTES, uncompressBlock } from '../../../src/codec/lz4-blocks.js'
-import { compressBlock, STEP_DENSE, STEP_FAST } from '../../../src/codec/lz4-compress.js'
+import { compressBlock } from '../../../src/codec/lz4-compress.js'
 import { BlockFormatError, decodeBlockBehind, measureBlock } from '../../../src/codec/lz4-sequences.js'
 import { loadXxh32 } from '../../../src/codec/xxhash.js'
 import { mixture } from '../../support/codec.js'
@@ -10,8 +10,8 @@ describe('blocks', () => {
   test('both decoders agree with each other and with the measured length', async () => {
     for (const length of [0, 1, 12, 13, 300, 16_384, 16_385, 65_537, 1_000_000]) {
       const content = mixture(length, length + 1)
-      for (const step of [STEP_DENSE, STEP_FAST]) {
-        const block = compressBlock(content, new ContentHash(), step)
+      for (const search of ['fast', 'dense', 'deep'] as const) {
+        const block = compressBlock(content, new ContentHash(), search)
         const sequences = block.subarray(BLOCK_ROOM_BYTES)
         expect(measureBlock(sequences, length)).toBe(length)
         const plain = Buffer.alloc(length)
