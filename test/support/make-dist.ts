@@ -16,10 +16,9 @@ export async function makeDist(): Promise<string> {
   const main = join(projectRoot, 'dist', 'cli', 'main.js')
   await withLock(join(projectRoot, 'node_modules', '.litestream-dist.lock'), async () => {
     const outputs = join(projectRoot, 'dist')
-    const configs = ['tsconfig.json', 'tsconfig.build.json', 'package.json', 'build/bundle.mjs'].map((name) =>
-      join(projectRoot, name),
-    )
-    const newest = Math.max(newestMs(join(projectRoot, 'src')), ...configs.map((path) => statSync(path).mtimeMs))
+    const configs = ['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((name) => join(projectRoot, name))
+    const sources = ['src', 'build'].map((name) => newestMs(join(projectRoot, name)))
+    const newest = Math.max(...sources, ...configs.map((path) => statSync(path).mtimeMs))
     if (existsSync(main) && oldestMs(outputs) > newest) return
     const tsc = join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc')
     const result = await run(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
