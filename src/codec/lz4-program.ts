@@ -3,6 +3,12 @@
 // large. Measured on the database of the benchmarks: 0.47 of the content, where the library leaves 0.74 and the original 0.53. This is the
 // quick search: the last place that had the same four bytes, and nothing else; lz4-deep-program is the slow one.
 //
+// How quick: 360 MB/s of processor time where only the first place in a match is remembered. The reference in C, at its fast level, built with a table
+// of 256 KiB too, does 308 MB/s and leaves 0.51 (with 64 KiB 376 MB/s and 0.55, with its own 16 KiB 570 MB/s and 0.74). A match is 7.7 bytes long and
+// a third of them are four: one match after the other has to be found, measured and only then the next place is known, 23 ns for each. Tried for
+// nothing: places of 16 bits (368 MB/s), tables of 64 and 32 KiB (362 and 364), the first round of each loop in front of it (355). Places within
+// matches not remembered at all, or as the reference does: 376 and 360 MB/s, and 3 % more bytes.
+//
 // The form of a block is told in lz4-sequences. Two rules of the format for its end: the last five bytes are literals, and no match
 // begins within the last twelve. Source: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 
