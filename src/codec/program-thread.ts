@@ -3,7 +3,7 @@
 // alive only while a call is under way.
 
 import { Worker } from 'node:worker_threads'
-import { keepYoungSmall } from '../engine-tuning.js'
+import { holdYoung, keepYoungHeld, releaseYoung } from '../engine-tuning.js'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { WasmMemory, WasmModule } from './wasm-assembler.js'
 
@@ -37,6 +37,7 @@ interface Waiting {
 export class ProgramThread {
   private readonly worker: Worker
   private readonly waiting: Waiting[] = []
+  private closed = false
   /** Why it does not run (any more). */
   failure: LitestreamError | undefined
 
@@ -45,7 +46,9 @@ export class ProgramThread {
     const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 }
     const workerData = { module, memory, data }
     this.worker = new Worker(textOf(serve), { eval: true, workerData, resourceLimits, execArgv: [] })
-    this.worker.on('online', keepYoungSmall)
+    // A content that is worth a thread is a long transfer.
+    holdYoung()
+    this.worker.on('online', keepYoungHeld)
     this.worker.on('message', (result: number) => {
       const { resolve } = this.waiting.shift() as Waiting
       if (this.waiting.length === 0) this.worker.unref()
@@ -67,6 +70,8 @@ export class ProgramThread {
 
   /** Calls under way are given up. Never throws. */
   async close(): Promise<void> {
+    if (!this.closed) releaseYoung()
+    this.closed = true
     await this.worker.terminate().catch(() => undefined)
   }
 

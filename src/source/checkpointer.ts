@@ -3,7 +3,7 @@
 // Off unless configured: it is the one thing that this program would ever write to a database's volume.
 
 import { Worker } from 'node:worker_threads'
-import { keepYoungSmall } from '../engine-tuning.js'
+import { keepYoungHeld } from '../engine-tuning.js'
 import { LitestreamError } from '../errors.js'
 
 export interface CheckpointResult {
@@ -18,7 +18,7 @@ export function passiveCheckpoint(path: string): Promise<CheckpointResult> {
     const worker = new Worker(new URL('./checkpoint-worker.js', import.meta.url), { workerData: path })
     const fail = (cause: unknown) =>
       reject(new LitestreamError('SOURCE', `cannot checkpoint ${path}: ${cause}`, { cause }))
-    worker.once('online', keepYoungSmall)
+    worker.once('online', keepYoungHeld)
     worker.once('message', resolve)
     worker.once('error', fail)
     worker.once('exit', () => fail('the checkpoint ended without a result'))
