@@ -63,6 +63,8 @@ export class Attachment {
   private readonly rate = new WalRate()
   private lastGrowthMs: number
   private contradictionSinceMs: number | undefined
+  /** Of the look after which nothing was left to do, and nothing will be while it stays as it is. */
+  private restsOn: WalIndexHeader | undefined
 
   private constructor(
     private readonly live: LiveDatabase,
@@ -115,6 +117,12 @@ export class Attachment {
   async follow(): Promise<number> {
     const { live, tracker } = this
     const { clock, monitorIntervalMs, minCheckpointPageCount, maxWalBytes } = this.options
+    const { restsOn } = this
+    if (restsOn && live.files.walIndex() === restsOn) {
+      await this.minder.mind(live, restsOn, clock.monotonic())
+      return monitorIntervalMs
+    }
+    this.restsOn = undefined
     if (live.pin === 'none') {
       const header = live.files.walIndex()
       const { cursor } = tracker
@@ -129,9 +137,10 @@ export class Attachment {
     const isFast = this.rate.bytesPerSecond >= FAST_BYTES_PER_SECOND
     if (isFast) this.writeBack.see(header, frameBytes)
     if (await this.minder.mind(live, header, nowMs)) return REFUSED_MS
+    const caughtUp = tracker.cursor?.frames === header.mxFrame
     const decision = planHold({
       pin: live.pin,
-      caughtUp: tracker.cursor?.frames === header.mxFrame,
+      caughtUp,
       frames: header.mxFrame,
       backfilled: header.backfilled,
       markFrames: live.markFrames,
@@ -152,7 +161,10 @@ export class Attachment {
       await this.look()
     }
     const quiet = live.pin === 'database' && clock.monotonic() - this.lastGrowthMs >= COOLING_MS
-    if (quiet) return monitorIntervalMs
+    if (quiet) {
+      if (caughtUp && decision === 'hold') this.restsOn = header
+      return monitorIntervalMs
+    }
     if (isFast) return BUSY_MS
     return Math.min(CALM_MS, Math.max(BUSY_MS, monitorIntervalMs))
   }

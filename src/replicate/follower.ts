@@ -45,7 +45,7 @@ export interface CopyStart {
   readonly read: (into: Uint8Array, length: number, position: number) => Promise<number>
 }
 
-/** A database file must have been left alone for this long before it is read without a WAL. */
+/** Files and names must have been left alone for this long before their times are believed. */
 const SETTLED_MS = 1000
 /** Whether the files at the paths are still those that are open is asked so often at most: a busy database is looked at more often. */
 const SAME_FILES_MS = 200
@@ -78,6 +78,8 @@ export class Follower {
   private lookedAtMs: number
   private currentAtMs: number
   private sameFilesAtMs = Number.NEGATIVE_INFINITY
+  /** The directory's names when the files at the paths were found to be those that are open; undefined when they may be others. */
+  private sameNames: string | undefined
 
   constructor(private readonly options: FollowerOptions) {
     this.statusSinceMs = this.lookedAtMs = this.currentAtMs = options.clock.monotonic()
@@ -262,7 +264,21 @@ export class Follower {
     const nowMs = this.options.clock.monotonic()
     if (this.attachment && nowMs - this.sameFilesAtMs < SAME_FILES_MS) return undefined
     this.sameFilesAtMs = nowMs
-    return this.files?.replaced()
+    // Before the files: a name that changes in between changes it again.
+    const names = this.files?.names?.()
+    if (names && names.key === this.sameNames) return undefined
+    this.sameNames = undefined
+    const replaced = this.files?.replaced()
+    if (names && replaced === undefined && this.isSettled(names.newestMs)) this.sameNames = names.key
+    return replaced
+  }
+
+  /**
+   * What has this time cannot be changed any more and keep it: times come in steps. One that lies well ahead is of a clock that was
+   * set back since: what changes now cannot get the same.
+   */
+  private isSettled(newestMs: number): boolean {
+    return Math.abs(this.options.clock.now() - newestMs) >= SETTLED_MS
   }
 
   /** From missing or waiting: see what is there. */
@@ -300,8 +316,7 @@ export class Follower {
     }
     const stamp = files.stamp()
     const ageMs = clock.now() - stamp.newestMs
-    // Times that lie well ahead are of a clock that was set back since: what is written now cannot get the same.
-    if (Math.abs(ageMs) < SETTLED_MS) return await wait(SETTLING, Math.max(AGAIN_MS, SETTLED_MS - ageMs + 10))
+    if (!this.isSettled(stamp.newestMs)) return await wait(SETTLING, Math.max(AGAIN_MS, SETTLED_MS - ageMs + 10))
     this.stamp = stamp
     this.become('quiescent', 'no application has the database open')
     return monitorIntervalMs
@@ -332,6 +347,7 @@ export class Follower {
     const comeAlong = [...this.quiescentSinks]
     this.quiescentSinks.clear()
     this.attachment = attachment
+    this.sameNames = undefined
     await this.wakeup.renew()
     this.stamp = undefined
     this.become('attached', 'following the WAL')
@@ -375,6 +391,7 @@ export class Follower {
     if (attachment || this.status === 'quiescent') await this.wakeup.renew()
     this.attachment = undefined
     this.files = undefined
+    this.sameNames = undefined
     this.stamp = undefined
     this.quiescentSinks.clear()
     attachment?.close()

@@ -20,7 +20,8 @@ import { dirname } from 'node:path'
 import { LitestreamError, messageOf } from '../errors.js'
 import type { FileStamp } from '../model/provenance.js'
 import { DATABASE_HEADER_BYTES, type DatabaseHeader, parseDatabaseHeader } from '../sqlite/database-header.js'
-import { parseReadMarks, parseWalIndex, WAL_INDEX_BYTES, type WalIndexHeader } from '../sqlite/wal-index.js'
+import { parseReadMarks, WAL_INDEX_BYTES, type WalIndexHeader, WalIndexParser } from '../sqlite/wal-index.js'
+import { type Names, namesIn } from './directories.js'
 import { mountOf } from './mounts.js'
 
 const identity = (stat: BigIntStats): string => `${stat.dev}:${stat.ino}`
@@ -48,8 +49,8 @@ const hasBytes = (stat: BigIntStats | undefined): boolean => stat !== undefined 
 
 export type Refusal = { readonly missing: boolean; readonly reason: string }
 
-/** What a stand-in may do without: read marks are only for people, writing back only for speed. */
-type Dispensable = 'readMarks' | 'writeBack'
+/** What a stand-in may do without: read marks are only for people, the others only for speed. */
+type Dispensable = 'readMarks' | 'writeBack' | 'names'
 
 /** What the engines know of the files. */
 export type ObservedFiles = Pick<DatabaseFiles, Exclude<keyof DatabaseFiles, Dispensable>> &
@@ -61,6 +62,7 @@ export class DatabaseFiles {
   private walIdentity = ''
   private shmIdentity = ''
   private readonly indexBytes = Buffer.alloc(WAL_INDEX_BYTES)
+  private readonly indexParser = new WalIndexParser()
   private closed = false
   private readonly reads = new Set<Promise<number>>()
   /** Of `-shm`; 0 before openLive. */
@@ -72,6 +74,7 @@ export class DatabaseFiles {
     readonly path: string,
     private readonly databaseFd: number,
     private readonly databaseIdentity: string,
+    private readonly fileSystem: string | undefined,
   ) {}
 
   get walPath(): string {
@@ -123,7 +126,7 @@ export class DatabaseFiles {
       return refuse(`${configuredPath} is the same file as ${held.get(opened)}; configure it once`)
     }
     held.set(opened, configuredPath)
-    return new DatabaseFiles(path, fd, opened)
+    return new DatabaseFiles(path, fd, opened, mount?.type)
   }
 
   /** Undefined when the file is too short for a header or is something else; `size` tells them apart. */
@@ -197,11 +200,16 @@ export class DatabaseFiles {
     return undefined
   }
 
-  /** The wal-index header; undefined while it is torn for longer than a writer needs, or not initialised. */
+  /** While its key stays the same, and was settled, `replaced` stays as it was. At most 5 ms old; undefined where that cannot be told. */
+  names(): Names | undefined {
+    return namesIn(dirname(this.path), this.fileSystem)
+  }
+
+  /** The wal-index header, the same object while it stays the same; undefined while it is torn for longer than a writer needs, or not initialised. */
   walIndex(): WalIndexHeader | undefined {
     for (let attempt = 0; attempt < 20; attempt++) {
       readSync(this.shmFd as number, this.indexBytes, 0, WAL_INDEX_BYTES, 0)
-      const header = parseWalIndex(this.indexBytes)
+      const header = this.indexParser.parse(this.indexBytes)
       if (header) return header
     }
     return undefined

@@ -10,6 +10,8 @@ import type { TimerClock } from '../clock.js'
 const MUTE_AFTER_MS = 1000
 /** A large transaction makes an event at every write long before there is anything to see. */
 const HINTS_APART_MS = 10
+/** Waits that are much longer end at multiples of it, those of all databases together: waking the process up costs more than a look. */
+const TOGETHER_MS = 100
 
 /** Calls `hint` at whatever happens to these files, until the result is called. */
 export type WatchFiles = (paths: string[], hint: () => void) => () => Promise<void>
@@ -45,7 +47,7 @@ export class Wakeup {
     this.wake?.()
   }
 
-  /** Resolves at the next hint (at once if one came since the last wait) or after `limitMs`. True for a hint. */
+  /** Resolves at the next hint (at once if one came since the last wait) or after `limitMs` (a long one up to 0.1 s sooner). True for a hint. */
   async wait(limitMs: number): Promise<boolean> {
     this.restedMs = 0
     this.listen()
@@ -53,7 +55,7 @@ export class Wakeup {
     if (apartMs > 0 && !this.closed) await new Promise<void>((resolve) => this.clock.after(apartMs, resolve))
     if (!this.pending) {
       await new Promise<void>((resolve) => {
-        const cancel = this.clock.after(limitMs, resolve)
+        const cancel = this.clock.after(this.together(limitMs), resolve)
         this.wake = () => {
           cancel()
           resolve()
@@ -89,6 +91,12 @@ export class Wakeup {
     this.closed = true
     this.hint()
     await this.mute()
+  }
+
+  private together(limitMs: number): number {
+    if (limitMs < 5 * TOGETHER_MS) return limitMs
+    const nowMs = this.clock.monotonic()
+    return Math.floor((nowMs + limitMs) / TOGETHER_MS) * TOGETHER_MS - nowMs
   }
 
   private listen(): void {

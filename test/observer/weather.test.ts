@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { MOUNTS, needNamespaces } from '../support/observer/child.js'
 import type { ObserverReport } from '../support/observer/observer-child.js'
@@ -141,7 +142,8 @@ describe.each(MOUNTS)('on a %s mount', (mount) => {
     await expectExactFile(scene, observer)
   })
 
-  test('replaced by another file while it is followed', async (context) => {
+  // At rest for so long, only the directory is looked at.
+  test.for([0, 1500])('replaced by another file while it is followed, at rest for %i ms', async (restMs, context) => {
     needNamespaces(context, mount)
     const scene = makeScene()
     const first = await scene.application()
@@ -154,6 +156,8 @@ describe.each(MOUNTS)('on a %s mount', (mount) => {
     await second.close()
     // As a careful restore does it: the application stops, nothing of the old database is left.
     await first.kill()
+    await sleep(restMs)
+    expect((await observer.report()).losses).toEqual([])
     for (const suffix of ['-wal', '-shm']) rmSync(scene.path + suffix)
     renameSync(other, scene.path)
     await observer.until('the loss to be told', ({ losses }) => losses.length > 0)

@@ -6,7 +6,7 @@ import type { ObservedFiles, Refusal } from '../../src/source/files.js'
 import type { HeldPins } from '../../src/source/pins.js'
 import type { Source } from '../../src/source/source.js'
 import { parseDatabaseHeader } from '../../src/sqlite/database-header.js'
-import { parseWalIndex } from '../../src/sqlite/wal-index.js'
+import { WalIndexParser } from '../../src/sqlite/wal-index.js'
 import type { Random } from '../crash/random.js'
 import type { Connection } from './connections.js'
 import { type DatabaseFile, type Disk, PAGE_BYTES, type ShmFile, type WalFile } from './disk.js'
@@ -91,6 +91,7 @@ class ModelFiles implements ObservedFiles {
   shmWritable = false
   private wal: WalFile | undefined
   private shm: ShmFile | undefined
+  private readonly indexParser = new WalIndexParser()
   private closed = false
 
   constructor(
@@ -147,6 +148,12 @@ class ModelFiles implements ObservedFiles {
     return true
   }
 
+  names() {
+    this.systemCall()
+    const { directoryMtimeNs } = this.world.disk
+    return { key: String(directoryMtimeNs), newestMs: Number(directoryMtimeNs / 1_000_000n) }
+  }
+
   replaced(): string | undefined {
     this.systemCall()
     const { disk } = this.world
@@ -158,7 +165,7 @@ class ModelFiles implements ObservedFiles {
 
   walIndex() {
     this.systemCall()
-    return parseWalIndex((this.shm as ShmFile).bytes)
+    return this.indexParser.parse((this.shm as ShmFile).bytes)
   }
 
   readWal(into: Uint8Array, length: number, position: number): number {

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { parseWalIndex, sameCycle, WAL_INDEX_BYTES } from '../../../src/sqlite/wal-index.js'
+import { parseWalIndex, sameCycle, WAL_INDEX_BYTES, WalIndexParser } from '../../../src/sqlite/wal-index.js'
 import { tempDirectory } from '../../support/temp.js'
 
 /** An open database, and its wal-index as it is at the moment of the call. */
@@ -80,4 +80,23 @@ describe('is undefined', () => {
     expect(parseWalIndex(bytes().subarray(0, WAL_INDEX_BYTES - 1))).toBeUndefined()
     expect(parseWalIndex(Buffer.alloc(0))).toBeUndefined()
   })
+})
+
+test('what is the same is the same object, whatever was read in between', () => {
+  const { database, bytes, header } = open(4096)
+  const parser = new WalIndexParser()
+  const first = parser.parse(bytes())
+  expect(first).toEqual(header())
+  expect(parser.parse(bytes())).toBe(first)
+  const torn = bytes()
+  torn[8]!++
+  expect(parser.parse(torn)).toBeUndefined()
+  expect(parser.parse(bytes())).toBe(first)
+  database.exec('insert into t values(1)')
+  const second = parser.parse(bytes())
+  expect(second).not.toBe(first)
+  expect(second).toEqual(header())
+  database.pragma('wal_checkpoint(PASSIVE)')
+  expect(parser.parse(bytes())).toEqual(header())
+  expect(parser.parse(bytes())).not.toBe(second)
 })
