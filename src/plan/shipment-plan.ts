@@ -16,17 +16,30 @@ export const LARGE_BYTES = 8 << 20
 /** The longest of late is forgotten by a fifth with each shipment. */
 const REMEMBERED = 0.8
 /** A shipment may take this part of the interval, and is made up for by no more than the other. */
-const TOOK_PART = 0.3
-const EARLIER_PART_MAX = 0.3
+const TOOK_PART = 0.2
+const EARLIER_PART_MAX = 0.4
+/** What large shipments take while the application writes flat out, measured, in milliseconds a byte: for the first one, when nothing else is known. */
+const TAKES_MS_PER_BYTE = 10 / (1 << 20)
 
 export function arrived(before: Shipments | undefined, bytes: number, tookMs: number): Shipments {
   const longestMs = before && before.bytes >= LARGE_BYTES ? before.tookMs * REMEMBERED : 0
   return { bytes, tookMs: Math.max(tookMs, longestMs) }
 }
 
-/** How long after the departure of the last shipment the next one may depart. */
-export function departureIntervalMs(syncIntervalMs: number, shipments: Shipments | undefined): number {
-  if (!shipments || shipments.bytes < LARGE_BYTES) return syncIntervalMs
-  const lateMs = shipments.tookMs - TOOK_PART * syncIntervalMs
+/** How long after the departure of the last shipment the next one may depart; `pendingBytes` are in that one so far. */
+export function departureIntervalMs(
+  syncIntervalMs: number,
+  shipments: Shipments | undefined,
+  pendingBytes: number,
+): number {
+  if (pendingBytes < LARGE_BYTES) return syncIntervalMs
+  const known = shipments && shipments.bytes >= LARGE_BYTES
+  const takesMs = known ? shipments.tookMs : pendingBytes * TAKES_MS_PER_BYTE
+  const lateMs = takesMs - TOOK_PART * syncIntervalMs
   return syncIntervalMs - Math.min(Math.max(0, lateMs), EARLIER_PART_MAX * syncIntervalMs)
+}
+
+/** So much of that interval can have passed before there is anything to decide. */
+export function soonestDepartureMs(syncIntervalMs: number): number {
+  return (1 - EARLIER_PART_MAX) * syncIntervalMs
 }
