@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { WriteBack } from '../../../src/replicate/write-back.js'
 import type { WalIndexHeader } from '../../../src/sqlite/wal-index.js'
 
-const FRAME_BYTES = 1 << 20 // four frames are a step
+const FRAME_BYTES = 1 << 18 // four frames are a step
 
 /** Files whose writing back ends when the test says so. */
 function slowDisk() {
@@ -24,7 +24,7 @@ function slowDisk() {
 const header = (mxFrame: number, backfilled = 0, salt1 = 1) =>
   ({ mxFrame, backfilled, salt1, salt2: 7 }) as WalIndexHeader
 
-test('the WAL is written back every few megabytes, one at a time', async () => {
+test('the WAL is written back every megabyte, one at a time', async () => {
   const { asked, finish, files } = slowDisk()
   const writeBack = new WriteBack(files)
   const see = (frames: number) => writeBack.see(header(frames), FRAME_BYTES)
