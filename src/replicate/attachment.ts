@@ -40,7 +40,7 @@ export interface AttachmentOptions {
 export const CALM_MS = 50
 export const BUSY_MS = 20
 /** While they come fast: what was written between two looks is what the application's next checkpoint does at once. */
-const FAST_MS = 5
+const FAST_MS = 7
 const FAST_BYTES_PER_SECOND = 8 << 20
 /** After the last commit the database counts as busy for so long. */
 const COOLING_MS = 250
