@@ -39,7 +39,23 @@ export function departureIntervalMs(
   return syncIntervalMs - Math.min(Math.max(0, lateMs), EARLIER_PART_MAX * syncIntervalMs)
 }
 
-/** So much of that interval can have passed before there is anything to decide. */
-export function soonestDepartureMs(syncIntervalMs: number): number {
-  return (1 - EARLIER_PART_MAX) * syncIntervalMs
+/** Between two looks at how much is pending, when it may be so much that it departs sooner. */
+const LOOK_MS = 50
+
+export interface Departure {
+  readonly syncIntervalMs: number
+  /** When the last shipment departed, on the clock of `nowMs`. */
+  readonly lastShipMs: number
+  readonly shipments: Shipments | undefined
+  readonly pendingBytes: number
+}
+
+/** Until what is pending may depart, or until that has to be asked again; 0 when it may. */
+export function departureInMs(departure: Departure, nowMs: number): number {
+  const { syncIntervalMs, lastShipMs, shipments, pendingBytes } = departure
+  const dueMs = lastShipMs + departureIntervalMs(syncIntervalMs, shipments, pendingBytes) - nowMs
+  if (dueMs <= 0) return 0
+  const soonestMs = lastShipMs + (1 - EARLIER_PART_MAX) * syncIntervalMs - nowMs
+  if (soonestMs > 0) return soonestMs
+  return pendingBytes < LARGE_BYTES ? dueMs : Math.min(dueMs, LOOK_MS)
 }

@@ -16,7 +16,7 @@ import type { Attributes, Logger } from '../logger.js'
 import { INDEX_MAX } from '../model/position.js'
 import { planResume } from '../plan/resume-plan.js'
 import type { OwnGeneration } from '../plan/retention-facts.js'
-import { arrived, departureIntervalMs, LARGE_BYTES, type Shipments, soonestDepartureMs } from '../plan/shipment-plan.js'
+import { arrived, departureInMs, type Shipments } from '../plan/shipment-plan.js'
 import { type Moment, snapshotDueInMs } from '../plan/snapshot-plan.js'
 import type { ReplicaClient } from '../replica/client.js'
 import { Changeset } from '../source/changeset.js'
@@ -77,8 +77,6 @@ const SETTLE_LOOK_MS = 20
 const CERTAIN_MS_MAX = 600_000
 /** To wait, at least, while a batch comes in. */
 const BATCH_MS = 50
-/** Between two looks at how much is pending, when it may be so much that it departs sooner. */
-const DEPARTURE_LOOK_MS = 50
 
 export class Shipper implements Sink {
   readonly record: ReplicaRecord
@@ -319,7 +317,7 @@ export class Shipper implements Sink {
 
   /** One thing that is due; the result is how long the next one may wait. */
   private async step(): Promise<number> {
-    const { clock } = this.options
+    const { clock, syncIntervalMs } = this.options
     this.idle = false
     if (!this.joined && !this.outgoing) {
       if (this.stopping) return 0
@@ -339,7 +337,9 @@ export class Shipper implements Sink {
         await this.snapshotNextIndex()
         return 0
       }
-      const dueMs = this.departureInMs()
+      const { lastShipMs, shipments } = this
+      const departure = { syncIntervalMs, lastShipMs, shipments, pendingBytes: this.pending.bytes }
+      const dueMs = departureInMs(departure, clock.monotonic())
       if (dueMs > 0 && !this.stopping) return dueMs
       this.outgoing = { changes: this.pending, state: this.pendingState as SourceState }
       this.pending = this.newChangeset()
@@ -350,18 +350,6 @@ export class Shipper implements Sink {
     await this.ship(this.outgoing)
     if (this.snapshotInMs() === 0) await this.snapshotNextIndex()
     return 0
-  }
-
-  /** Until what is pending may depart, or until that has to be asked again: 0 when it may. */
-  private departureInMs(): number {
-    const { clock, syncIntervalMs } = this.options
-    const { bytes } = this.pending
-    const nowMs = clock.monotonic()
-    const dueMs = this.lastShipMs + departureIntervalMs(syncIntervalMs, this.shipments, bytes) - nowMs
-    if (dueMs <= 0) return 0
-    const soonestMs = this.lastShipMs + soonestDepartureMs(syncIntervalMs) - nowMs
-    if (soonestMs > 0) return soonestMs
-    return bytes < LARGE_BYTES ? dueMs : Math.min(dueMs, DEPARTURE_LOOK_MS)
   }
 
   /** Until a snapshot is due within the generation; infinite when none will be. */

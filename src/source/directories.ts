@@ -2,6 +2,7 @@
 // given to another file. So one stat of the directory, for all databases in it, says what would take one for each file.
 
 import { statSync } from 'node:fs'
+import { systemClock } from '../clock.js'
 
 /** File systems of this machine alone; elsewhere names may change without the directory's times being told. */
 const KEEPS_TIMES = /^(ext[234]|xfs|btrfs|f2fs|zfs|bcachefs|tmpfs|overlay)$/
@@ -20,7 +21,7 @@ const recent = new Map<string, { readonly atMs: number; readonly names: Names | 
 /** `fileSystem` as in mountinfo. Undefined where times say nothing, and for a directory that cannot be seen. */
 export function namesIn(directory: string, fileSystem: string | undefined): Names | undefined {
   if (fileSystem === undefined || !KEEPS_TIMES.test(fileSystem)) return undefined
-  const nowMs = performance.now()
+  const nowMs = systemClock.monotonic()
   const before = recent.get(directory)
   if (before && nowMs - before.atMs < SHARED_MS) return before.names
   const names = look(directory)

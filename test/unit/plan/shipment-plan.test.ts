@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import {
   arrived,
+  departureInMs,
   departureIntervalMs,
   LARGE_BYTES,
   type Shipments,
-  soonestDepartureMs,
 } from '../../../src/plan/shipment-plan.js'
 
 const large = (tookMs: number) => arrived(undefined, LARGE_BYTES, tookMs)
@@ -27,7 +27,6 @@ describe('the next changes depart', () => {
   test('but by four tenths of the interval at most: a store that is slow gets no flood of requests', () => {
     expect(interval(1000, large(600))).toBe(600)
     expect(interval(1000, large(60_000))).toBe(600)
-    expect(soonestDepartureMs(1000)).toBe(600)
   })
 
   test('not sooner with little to ship, whose request is what costs', () => {
@@ -57,4 +56,16 @@ describe('the next changes depart', () => {
   test('a small one ends what was known of large ones', () => {
     expect(interval(1000, arrived(arrived(large(600), 1, 10), LARGE_BYTES, 100))).toBe(1000)
   })
+})
+
+test('how much is pending is asked once it can matter, and again while it may grow to matter', () => {
+  const departure = { syncIntervalMs: 1000, lastShipMs: 5000, shipments: undefined, pendingBytes: 0 }
+  const large = { ...departure, pendingBytes: LARGE_BYTES }
+  expect(departureInMs(departure, 5000)).toBe(600)
+  expect(departureInMs(large, 5400)).toBe(200)
+  expect(departureInMs(departure, 5600)).toBe(400)
+  expect(departureInMs(large, 5600)).toBe(50)
+  expect(departureInMs(large, 5980)).toBe(20)
+  for (const either of [departure, large]) expect(departureInMs(either, 6000)).toBe(0)
+  expect(departureInMs({ ...departure, pendingBytes: 500 << 20 }, 5600)).toBe(0)
 })
