@@ -1,6 +1,7 @@
 // Checks the segments of one index and hands their pages on. What must hold, or the restore ends with CORRUPT and the object's
-// name: each segment begins where the one before it ended; offset 0 begins with a WAL header; every frame carries the header's
-// salts and continues the cumulative checksum. A segment without content closes an index at its offset and is valid anywhere.
+// name: each segment begins where the one before it ended (the real Litestream, while it stops, may write one again, longer, and leave
+// what followed: then it begins within the one before it, and holds the same); offset 0 begins with a WAL header; every frame carries
+// the header's salts and continues the cumulative checksum. A segment without content closes an index at its offset and is valid anywhere.
 // Segments of ours end at a commit; one of the real Litestream may end within a transaction that the next one continues, so
 // what lies behind the last commit is the caller's to judge (`committedOffset`), as soon as it knows that nothing follows.
 //
@@ -67,10 +68,10 @@ export class IndexChain {
 
   /** Check the next segment of the index and hand its pages on. */
   async apply(segment: StoredSegment, content: AsyncIterable<Uint8Array>): Promise<void> {
-    if (segment.offset !== this.endOffset) throw this.hole(segment)
+    if (segment.offset > this.endOffset) throw this.hole(segment)
     const { buffer } = this
     buffer.used = 0
-    for await (const chunk of content) {
+    for await (const chunk of segment.offset < this.endOffset ? this.behind(segment, content) : content) {
       for (let from = 0; from < chunk.length; ) {
         from += buffer.fill(chunk, from)
         if (this.endOffset === 0 && !this.takeHeader(segment)) continue
@@ -82,6 +83,33 @@ export class IndexChain {
       const what = this.endOffset === 0 ? 'its WAL header' : `a frame at offset ${this.endOffset}`
       throw damaged(segment, `it ends in the middle of ${what}`)
     }
+  }
+
+  /**
+   * What follows the bytes that the segment before holds as well. The last frame among them says by its checksum, which is that of all
+   * frames so far, that they are the same. CORRUPT where it says something else, or is not there.
+   */
+  private async *behind(segment: StoredSegment, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const { scanner, endOffset } = this
+    const frameBytes = FRAME_HEADER_BYTES + (scanner?.pageSize ?? 0)
+    if (!scanner || (segment.offset - WAL_HEADER_BYTES) % frameBytes !== 0) throw this.hole(segment)
+    const overlapBytes = endOffset - segment.offset
+    const lastAt = overlapBytes - frameBytes
+    const last = Buffer.alloc(FRAME_HEADER_BYTES)
+    let at = 0
+    for await (const chunk of content) {
+      const from = Math.max(0, lastAt - at)
+      const to = Math.min(chunk.length, lastAt + FRAME_HEADER_BYTES - at)
+      if (from < to) last.set(chunk.subarray(from, to), at + from - lastAt)
+      const known = Math.min(chunk.length, Math.max(0, overlapBytes - at))
+      at += chunk.length
+      if (at < overlapBytes) continue
+      if (last.readUInt32BE(16) !== scanner.checksum1 || last.readUInt32BE(20) !== scanner.checksum2) {
+        if (known > 0) throw this.hole(segment)
+      }
+      if (known < chunk.length) yield chunk.subarray(known)
+    }
+    if (at < overlapBytes) throw this.hole(segment)
   }
 
   private takeHeader(segment: StoredSegment): boolean {

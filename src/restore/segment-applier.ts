@@ -58,6 +58,7 @@ export class SegmentApplier {
     await chain.apply(segment, content)
     this.lineage.segment(segment, chain.endOffset - startOffset, said(), chain, this.before)
     if (said().trailer) {
+      if (segment.offset < startOffset) throw damaged(segment, `the segment before it reaches to ${startOffset}`)
       if (chain.committedOffset < chain.endOffset) throw damaged(segment, 'its last transaction is not complete')
     } else if (segment.offset === 0 && chain.header && this.headerBefore) {
       const doubt = judgeSalts(segment, chain.header, this.headerBefore)

@@ -1,4 +1,5 @@
-// The real Litestream may upload a segment that ends within a transaction. Its beginning counts only together with its end.
+// The real Litestream may upload a segment that ends within a transaction: its beginning counts only together with its end. And, while it
+// stops, one more segment whose content a longer one has already.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -84,4 +85,43 @@ test('the second half is missing, and a later index shows that it was there', as
     code: 'CORRUPT',
     message: expect.stringContaining(`${secondKey} is missing: the last transaction of its index is not complete`),
   })
+})
+
+/** The first `long` frames of the last transaction's segment, and those from `from` to before `to` in the next one. */
+async function overlapping(from: number, to: number, change: (content: Buffer) => void = () => {}, long = 4) {
+  const made = await makeReplica(from)
+  const { client, replica, secondKey } = made
+  const firstKey = segmentKey(GENERATION, 0, Number.parseInt(secondKey.slice(-16, -8), 16) - from * FRAME_BYTES)
+  const [first, second] = [await content(client, firstKey), await content(client, secondKey)]
+  await client.put(firstKey, encodeFrame(once(Buffer.concat([first, second]).subarray(0, long * FRAME_BYTES))))
+  const again = Buffer.from(second.subarray(0, (to - from) * FRAME_BYTES))
+  change(again)
+  await client.put(secondKey, encodeFrame(once(again)))
+  return { ...made, replica }
+}
+
+const content = async (client: MemoryClient, key: string) =>
+  Buffer.from(await decode(await collect(await client.get(key))))
+
+test.each([1, 2, 3])('a longer segment holds what the next one has, from its frame %i on', async (from) => {
+  const { client, after } = await overlapping(from, 4)
+  expect((await restored(client)).equals(after)).toBe(true)
+})
+
+test.each([
+  [
+    'another checksum',
+    1,
+    4,
+    (bytes: Buffer) => void bytes.fill(7, bytes.length - FRAME_BYTES + 16, bytes.length - FRAME_BYTES + 24),
+  ],
+  ['an end within the longer one', 1, 3, () => {}],
+] as const)('but with %s it is damaged', async (_, from, to, change) => {
+  const { client, secondKey } = await overlapping(from, to, change)
+  await expect(restored(client)).rejects.toMatchObject({ code: 'CORRUPT', message: expect.stringContaining(secondKey) })
+})
+
+test.each([2, 3])('what the next one has behind the first %i frames counts', async (long) => {
+  const { client, after } = await overlapping(1, 4, () => {}, long)
+  expect((await restored(client)).equals(after)).toBe(true)
 })
